@@ -1,0 +1,30 @@
+"""What can go wrong with a device profile.
+
+DeviceProfileError
+├── UnknownProfileError    no profile has this name: choose one of those listed
+└── ProfileFormatError     the profile's file is not as it must be: mend the file
+"""
+
+from __future__ import annotations
+
+
+class DeviceProfileError(Exception):
+    """A device profile cannot be used."""
+
+    exit_code = 2
+
+
+class UnknownProfileError(DeviceProfileError):
+    """No profile has this name."""
+
+    def __init__(self, name: str, *, known: tuple[str, ...]) -> None:
+        super().__init__(f"device profile {name!r} does not exist. Choose one of: {', '.join(known)}")
+        self.name, self.known = name, known
+
+
+class ProfileFormatError(DeviceProfileError):
+    """The file of a profile does not hold a profile."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"device profile {name}.toml: {problem}")
+        self.name, self.problem = name, problem
