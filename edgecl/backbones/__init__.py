@@ -1,0 +1,1 @@
+"""Frozen `transformers` encoders that take the prefixes and adapters of a task."""

@@ -1,0 +1,122 @@
+"""Read from a checkpoint how its inputs are prepared, as a declaration that the device carries out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from tokenizers import Tokenizer
+from transformers import PreTrainedConfig
+from transformers.utils import cached_file
+
+from edgecl.backbones.families import Pooling
+from edgecl.errors import BackboneError
+from edgecl_runtime.preprocess import ImagePreprocessing, TextPreprocessing
+
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+
+_RESAMPLE: dict[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
+DEFAULT_MAX_TOKENS = 128
+
+
+def checkpoint_file(source: str, name: str) -> Path | None:
+    """Return a file of a local folder or hub repository, or None where it has none of this name."""
+    found = cached_file(
+        source,
+        name,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        _raise_exceptions_for_gated_repo=False,
+    )
+    return None if found is None else Path(found)
+
+
+def _read_json(source: str, name: str) -> dict[str, Any] | None:
+    path = checkpoint_file(source, name)
+    if path is None:
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BackboneError(
+            f"{path}: not valid JSON ({error}); repair or download the checkpoint again"
+        ) from error
+    if not isinstance(content, dict):
+        raise BackboneError(f"{path}: found {type(content).__name__}, expected a JSON object")
+    return content
+
+
+def image_preprocessing(source: str, *, size: int) -> ImagePreprocessing:
+    """Return what `preprocessor_config.json` declares, at `size` pixels.
+
+    A checkpoint that crops (DeiT, DINOv2: resize 256, crop 224) keeps the proportion of crop to resize at other sizes.
+
+    Raises:
+        BackboneError: The checkpoint does not say how its images are normalised.
+    """
+    config = _read_json(source, "preprocessor_config.json")
+    if config is None or "image_mean" not in config or "image_std" not in config:
+        raise BackboneError(
+            f"{source}: preprocessor_config.json with image_mean and image_std is missing, so images cannot be "
+            "prepared as the weights expect. Add the file that belongs to the checkpoint"
+        )
+    mean = tuple(float(v) for v in config["image_mean"])
+    std = tuple(float(v) for v in config["image_std"])
+    if len(mean) != 3 or len(std) != 3:
+        raise BackboneError(
+            f"{source}: image_mean {mean} and image_std {std}, expected three values each (RGB)"
+        )
+    crop = bool(config.get("do_center_crop", False))
+    return ImagePreprocessing(
+        size=size,
+        resize="shortest_edge" if crop else "exact",
+        resize_to=_resize_to(config, size) if crop else size,
+        interpolation=_RESAMPLE.get(int(config.get("resample", 2)), "bilinear"),
+        mean=(mean[0], mean[1], mean[2]),
+        std=(std[0], std[1], std[2]),
+    )
+
+
+def _edge(value: Any, default: int) -> int:
+    if isinstance(value, dict):
+        return int(value.get("shortest_edge") or value.get("height") or default)
+    return int(value or default)
+
+
+def _resize_to(config: dict[str, Any], size: int) -> int:
+    crop = _edge(config.get("crop_size"), size)
+    return max(size, round(size * _edge(config.get("size"), crop) / crop))
+
+
+def text_preprocessing(
+    source: str, *, config: PreTrainedConfig, max_tokens: int | None
+) -> tuple[TextPreprocessing, bytes]:
+    """Return the declaration for texts and the bytes of `tokenizer.json`.
+
+    Raises:
+        BackboneError: The checkpoint has no fast tokenizer, or `max_tokens` exceeds what the model can read.
+    """
+    path = checkpoint_file(source, "tokenizer.json")
+    if path is None:
+        raise BackboneError(
+            f"{source}: tokenizer.json is missing. Save the fast tokenizer beside the weights: "
+            "AutoTokenizer.from_pretrained(...).save_pretrained(folder)"
+        )
+    max_positions = config.max_position_embeddings
+    limit = max_tokens or min(DEFAULT_MAX_TOKENS, max_positions)
+    if not 2 <= limit <= max_positions:
+        raise BackboneError(f"{source}: max_tokens is {limit}, expected 2 to {max_positions} for this model")
+    content = path.read_bytes()
+    tokenizer = Tokenizer.from_str(content.decode("utf-8"))
+    pad_token = (_read_json(source, "tokenizer_config.json") or {}).get("pad_token", "[PAD]")
+    pad_id = tokenizer.token_to_id(pad_token["content"] if isinstance(pad_token, dict) else pad_token)
+    return TextPreprocessing(max_tokens=limit, pad_id=pad_id or 0, vocab_size=config.vocab_size), content
+
+
+def text_pooling(source: str, *, default: Pooling) -> Pooling:
+    """Return the pooling that a sentence-transformers checkpoint declares, else the default of its family."""
+    declared = _read_json(source, "1_Pooling/config.json")
+    if declared is None:
+        return default
+    return "mean" if declared.get("pooling_mode_mean_tokens") else "cls"
