@@ -1,0 +1,6 @@
+"""What is trained for a task: adapters, prefixes, a head. Shapes are those of the graph and of the pack."""
+
+from edgecl.modules.adapter import Adapter
+from edgecl.modules.prefix import Prefix
+
+__all__ = ["Adapter", "Prefix"]

@@ -1,0 +1,100 @@
+"""Checkpoints inside a task: tensors and JSON in one safetensors file, never pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from edgecl.errors import RunError
+from edgecl_runtime.durable import write_durably
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the training of a task has come.
+
+    Attributes:
+        epochs: Finished passes.
+        losses: Mean training loss of each finished pass, nats.
+        seconds: Wall time spent so far.
+    """
+
+    epochs: int = 0
+    losses: tuple[float, ...] = ()
+    seconds: float = 0.0
+
+
+def save_checkpoint(
+    path: Path, *, learner: nn.Module, optimizer: Optimizer, progress: Progress, identity: str
+) -> None:
+    """Write parameters, optimiser state and progress; after a power cut the file is the old one or the new one.
+
+    Args:
+        path: File to replace.
+        learner: What is trained.
+        optimizer: Its optimiser.
+        progress: Finished epochs and their losses.
+        identity: Text that a resuming run must share: configuration, data and backbone.
+    """
+    tensors = {f"learner.{name}": tensor.contiguous() for name, tensor in learner.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items()}
+    head = {
+        "format_version": FORMAT_VERSION,
+        "identity": identity,
+        "epochs": progress.epochs,
+        "losses": progress.losses,
+        "seconds": progress.seconds,
+    }
+    write_durably(path, save(tensors, metadata={"checkpoint": json.dumps(head)}))
+
+
+def load_checkpoint(path: Path, *, learner: nn.Module, optimizer: Optimizer, identity: str) -> Progress:
+    """Put a checkpoint's state into `learner` and `optimizer` and return the progress; none if there is no file.
+
+    Raises:
+        RunError: The file is damaged, or belongs to another configuration, data or backbone.
+    """
+    if not path.exists():
+        return Progress()
+    try:
+        with safe_open(path, framework="pt") as stored:
+            head = json.loads((stored.metadata() or {}).get("checkpoint", "{}"))
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError, ValueError) as error:
+        raise RunError(
+            f"{path}: the checkpoint is damaged ({error}). Delete it to train the task again"
+        ) from error
+    if head.get("format_version") != FORMAT_VERSION or head.get("identity") != identity:
+        raise RunError(
+            f"{path}: the checkpoint belongs to other settings, data or backbone than this command's. "
+            "Restore them to continue, or delete the file to train the task again"
+        )
+    learner.load_state_dict(_part(tensors, "learner."))
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": _optimizer_state(tensors), "param_groups": groups})
+    return Progress(int(head["epochs"]), tuple(head["losses"]), float(head["seconds"]))
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _part(tensors, "optimizer.").items():
+        index, key = name.split(".", maxsplit=1)
+        state.setdefault(int(index), {})[key] = tensor
+    return state

@@ -1,0 +1,64 @@
+"""Held-out items that a run keeps, so that exports months later are checked on real inputs without the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from edgecl.errors import RunError
+from edgecl_runtime.durable import write_durably
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A sample of a task's test items, prepared.
+
+    Attributes:
+        prepared: Images [S, S, 3] uint8, or token ids [n] int32.
+        targets: [N] int64.
+    """
+
+    prepared: tuple[NDArray[np.generic], ...]
+    targets: NDArray[np.int64]
+
+    def save(self, path: Path) -> None:
+        """Write the sample; items of different lengths are padded and their lengths kept."""
+        lengths = np.array([len(item) for item in self.prepared], np.int32)
+        padded = np.zeros((len(lengths), lengths.max(), *self.prepared[0].shape[1:]), self.prepared[0].dtype)
+        for row, item in zip(padded, self.prepared, strict=True):
+            row[: len(item)] = item
+        write_durably(path, save({"items": padded, "lengths": lengths, "targets": self.targets}))
+
+    @classmethod
+    def load(cls, path: Path) -> HeldOut:
+        """Read a sample.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        try:
+            stored = load_file(path)
+            items, lengths, targets = stored["items"], stored["lengths"], stored["targets"]
+        except (OSError, SafetensorError, KeyError) as error:
+            raise RunError(
+                f"{path}: the run's held-out items cannot be read ({error}). Restore the run folder"
+            ) from error
+        return cls(tuple(row[:length] for row, length in zip(items, lengths, strict=True)), targets)
+
+
+def choose(
+    prepared: Sequence[NDArray[np.generic]], targets: NDArray[np.int64], *, count: int, seed: int
+) -> HeldOut:
+    """Return a sample of at most `count` test items, the same for the same seed."""
+    rows = np.sort(np.random.default_rng([seed, 1]).permutation(len(targets))[:count])
+    return HeldOut(tuple(prepared[row] for row in rows), targets[rows])
