@@ -1,0 +1,61 @@
+"""`edgecl evaluate`: the accuracy of packs, measured with the device's own code."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from edgecl.cli.output import json_option, note, print_json, print_table
+
+EXAMPLES = """\b
+Examples:
+  edgecl evaluate bundles/shop-floor --stream shop-floor.toml
+  edgecl evaluate bundles/shop-floor --packs device/packs --stream shop-floor.toml --json"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--stream", required=True, type=click.Path(path_type=Path), help="TOML file that lists the tasks."
+)
+@click.option("--packs", type=click.Path(path_type=Path), help="Folder of packs.  [default: BUNDLE/packs]")
+@json_option
+def evaluate(bundle: Path, stream: Path, packs: Path | None, as_json: bool) -> None:
+    """Measure packs on the test parts of a stream, beside their floor, with the runtime instead of torch.
+
+    The floor is the best of ridge, LDA with shrinkage and logistic regression on the bare backbone's features.
+    """
+    from edgecl.evaluation.evaluate import evaluate_tasks
+    from edgecl.streams import read_stream
+    from edgecl_runtime import Runtime
+
+    measured = evaluate_tasks(
+        Runtime.open(bundle, packs=packs),
+        read_stream(stream).tasks,
+        on_task=lambda task: note(f"{task.task}: {task.accuracy:.1f} % on {task.test_items} test items"),
+    )
+    accuracy = sum(task.accuracy for task in measured) / len(measured)
+    floor = sum(task.floors.best for task in measured) / len(measured)
+    if as_json:
+        tasks = [asdict(task) | {"best_floor": task.floors.best, "gain": task.gain} for task in measured]
+        print_json(
+            {"bundle": str(bundle), "average_accuracy": accuracy, "average_floor": floor, "tasks": tasks}
+        )
+        return
+    rows = [
+        (
+            task.task,
+            f"{task.accuracy:.1f}",
+            f"{task.floors.best:.1f}",
+            f"{task.gain:+.1f}",
+            f"{task.floors.ridge:.1f}",
+            f"{task.floors.lda:.1f}",
+            f"{task.floors.logistic:.1f}",
+        )
+        for task in measured
+    ]
+    rows.append(("average", f"{accuracy:.1f}", f"{floor:.1f}", f"{accuracy - floor:+.1f}", "", "", ""))
+    columns = ("task", "accuracy %", "floor", "gain", "ridge", "LDA", "logistic")
+    print_table(f"{bundle}, runtime against frozen features", columns, rows)

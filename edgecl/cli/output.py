@@ -1,0 +1,106 @@
+"""What commands print: a result on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+if TYPE_CHECKING:
+    from edgecl.training.checkpoint import Progress
+    from edgecl.training.run import TaskRecord
+    from edgecl.training.schedule import Schedule
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as exactly one JSON object."
+)
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """Print the one JSON object of a command."""
+    click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table to standard output; the first column is left-aligned, the others right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    wide = None if sys.stdout.isatty() else 200
+    Console(file=sys.stdout, width=wide, highlight=False).print(table)
+
+
+def note(message: str) -> None:
+    """Print a line for people to standard error."""
+    click.echo(message, err=True)
+
+
+def size(count_bytes: float) -> str:
+    """Return a number of bytes for people."""
+    for unit, factor in (("MB", 1e6), ("kB", 1e3)):
+        if count_bytes >= factor:
+            return f"{count_bytes / factor:.2f} {unit}"
+    return f"{count_bytes:.0f} B"
+
+
+class TrainingConsole:
+    """Shows training on standard error: a bar on a terminal, one line per task elsewhere."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
+
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+            transient=True,
+        )
+        self._shown: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def checking(self, task: str, done: int, total: int) -> None:
+        """So many items of a task were read and decoded."""
+        self._show(f"{task}: reading data", done, total, "")
+
+    def epoch(self, task: str, progress: Progress, schedule: Schedule) -> None:
+        """An epoch ended, or a task started or was taken up again."""
+        if progress.epochs and not progress.seconds:
+            note(f"{task}: continues after epoch {progress.epochs}")
+        loss = f"loss {progress.losses[-1]:.3f}" if progress.losses else ""
+        self._show(f"{task}: training", progress.epochs, schedule.epochs, loss)
+
+    def finished(self, record: TaskRecord) -> None:
+        """A task was trained, measured and stored."""
+        note(
+            f"{record.name}: {record.accuracy:.1f} % on {record.test_items} test items, {record.seconds:.0f} s"
+        )
+
+    def _show(self, description: str, done: int, total: int, text: str) -> None:
+        if description not in self._shown:
+            for shown in self._shown.values():
+                self._bars.update(shown, visible=False)
+            self._shown[description] = self._bars.add_task(description, total=total, note=text)
+        self._bars.update(self._shown[description], completed=done, total=total, note=text)

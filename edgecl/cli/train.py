@@ -1,0 +1,136 @@
+"""`edgecl train`: learn the tasks of a stream, or one more task of a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgecl.cli.output import TrainingConsole, json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from edgecl.training.run import Run
+
+EXAMPLES = """\b
+Examples:
+  edgecl train --stream shop-floor.toml --out runs/shop-floor
+  edgecl train --backbone facebook/dinov2-small --stream leaves.toml --out runs/leaves --set training.epochs=10
+  edgecl train runs/shop-floor --task scratches=data/scratches
+
+\b
+A stream lists tasks in order; data are a folder with one sub-folder per class, a CSV or JSONL file with text
+and label, or an .npz file; with train/ and test/ parts, or split by the seed:
+  name = "shop-floor"
+  [[task]]
+  name = "signs"
+  data = "data/signs"
+
+The same command continues a run that was stopped."""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option("--stream", type=click.Path(path_type=Path), help="TOML file that lists the tasks in order.")
+@click.option(
+    "--task", "tasks", multiple=True, metavar="NAME=DATA", help="A task; may be given several times."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run to make or to continue.")
+@click.option(
+    "--backbone", help="edgecl/NAME, a local transformers folder, or a hub name.  [default: edgecl/vit-64]"
+)
+@click.option("--method", help="How tasks are learned.  [default: adaprefix]")
+@click.option("--image-size", type=int, help="Side of the input in pixels.  [default: the checkpoint's own]")
+@click.option("--seed", type=int, help="Of splits, starts and batches.  [default: 0]")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting, such as training.epochs=10."
+)
+@json_option
+def train(
+    run: Path | None,
+    stream: Path | None,
+    tasks: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train tasks on a frozen backbone.
+
+    Without RUN: trains the tasks of --stream (or of --task) into the folder --out. With RUN: adds the tasks of
+    --task to that finished run, with its own settings; data of its earlier tasks are not needed.
+    """
+    if run is None:
+        trained = _train_stream(stream, tasks, out, options)
+    else:
+        trained = _add_tasks(run, stream, tasks, out, options)
+    metrics = trained.metrics()
+    if as_json:
+        print_json({"run": str(trained.folder), **metrics})
+        return
+    rows = [
+        (
+            task.name,
+            str(len(task.labels)),
+            str(task.train_items),
+            f"{task.accuracy:.1f} %",
+            f"{task.seconds:.0f} s",
+        )
+        for task in trained.tasks
+    ]
+    rows.append(("average", "", "", f"{metrics['average_accuracy']:.1f} %", ""))
+    print_table(str(trained.folder), ("task", "classes", "trained on", "accuracy", "time"), rows)
+
+
+def _train_stream(
+    stream: Path | None, tasks: tuple[str, ...], out: Path | None, options: dict[str, Any]
+) -> Run:
+    if out is None or (stream is None) == (not tasks):
+        raise click.UsageError(
+            "Give --stream FILE (or --task NAME=DATA) and --out RUN to train, or RUN and --task NAME=DATA to add a task"
+        )
+    from edgecl.config import read_config
+    from edgecl.streams import StreamSpec, parse_task_option, read_stream
+    from edgecl.training.train import train_stream
+
+    config = read_config(options["config"], overrides=_overrides(options))
+    specs = (
+        read_stream(stream)
+        if stream
+        else StreamSpec(name="stream", tasks=tuple(map(parse_task_option, tasks)))
+    )
+    with TrainingConsole() as console:
+        return train_stream(config, specs.tasks, out, report=console)
+
+
+def _add_tasks(
+    run: Path, stream: Path | None, tasks: tuple[str, ...], out: Path | None, options: dict[str, Any]
+) -> Run:
+    fixed = [name for name in ("method", "image_size", "seed", "config") if options[name] is not None]
+    if stream or out or options["settings"] or fixed or not tasks:
+        raise click.UsageError(
+            "With RUN give only --task NAME=DATA (and --backbone if its folder moved): "
+            "a task is added with the settings of its run"
+        )
+    from edgecl.streams import StreamSpec, parse_task_option
+    from edgecl.training.train import add_tasks
+
+    specs = StreamSpec(name="added", tasks=tuple(map(parse_task_option, tasks)))
+    with TrainingConsole() as console:
+        return add_tasks(run, specs.tasks, report=console, backbone_source=options["backbone"])
+
+
+def _overrides(options: dict[str, Any]) -> dict[str, Any]:
+    named = {
+        "backbone.source": options["backbone"],
+        "backbone.image_size": options["image_size"],
+        "method.name": options["method"],
+        "seed": options["seed"],
+    }
+    overrides = {key: value for key, value in named.items() if value is not None}
+    for setting in options["settings"]:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {setting}: expected KEY=VALUE, such as training.epochs=10")
+        overrides[key] = value
+    return overrides
