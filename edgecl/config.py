@@ -149,4 +149,6 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     *tables, name = key.split(".")
     for table in tables:
         tree = tree.setdefault(table, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {key}: the file holds {table!r} as one value, expected the table [{table}]")
     tree[name] = value

@@ -18,6 +18,8 @@ DEFAULT = "edgecl/vit-64"
 def names() -> tuple[str, ...]:
     """Return the names of the embedded backbones, such as `edgecl/vit-64`."""
     folder = files("edgecl.backbones") / "weights"
+    if not folder.is_dir():
+        return ()
     return tuple(sorted(PREFIX + entry.name for entry in folder.iterdir() if entry.is_dir()))
 
 

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging as transformers_logging
@@ -81,8 +82,10 @@ def _load(
     model = _read_model(place, source, family)
     tokenizer = None
     if family.modality == "image":
-        size = image_size or _square(config.image_size, source)
+        size = _square(config.image_size, source) if image_size is None else image_size
         preprocessing: Preprocessing = image_preprocessing(place, size=size)
+        if pooling == "mean":
+            raise BackboneError(f"{source}: pooling 'mean' is for texts; images are pooled by 'cls'")
     else:
         preprocessing, tokenizer = text_preprocessing(place, config=config, max_tokens=max_tokens)
         pooling = pooling or text_pooling(place, default=family.pooling)
@@ -123,11 +126,11 @@ def _read_config(place: str, source: str) -> PreTrainedConfig:
 def _read_model(place: str, source: str, family: Family) -> PreTrainedModel:
     options: dict[str, Any] = {"add_pooling_layer": False} if family.has_pooler else {}
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             model, report = AutoModel.from_pretrained(
                 place, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True, **options
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise BackboneError(f"{source}: its weights cannot be loaded ({_first_line(error)})") from error
     if missing := sorted(report["missing_keys"]):
         raise BackboneError(
@@ -137,7 +140,7 @@ def _read_model(place: str, source: str, family: Family) -> PreTrainedModel:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Silence progress bars and load reports: what matters of them becomes an error of ours."""
     level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

@@ -12,6 +12,7 @@ from transformers.utils import cached_file
 
 from edgecl.backbones.families import Pooling
 from edgecl.errors import BackboneError
+from edgecl_runtime.errors import FieldError
 from edgecl_runtime.preprocess import ImagePreprocessing, TextPreprocessing
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -53,7 +54,7 @@ def image_preprocessing(source: str, *, size: int) -> ImagePreprocessing:
     A checkpoint that crops (DeiT, DINOv2: resize 256, crop 224) keeps the proportion of crop to resize at other sizes.
 
     Raises:
-        BackboneError: The checkpoint does not say how its images are normalised.
+        BackboneError: The checkpoint does not say how its images are normalised, or a value is out of range.
     """
     config = _read_json(source, "preprocessor_config.json")
     if config is None or "image_mean" not in config or "image_std" not in config:
@@ -68,14 +69,17 @@ def image_preprocessing(source: str, *, size: int) -> ImagePreprocessing:
             f"{source}: image_mean {mean} and image_std {std}, expected three values each (RGB)"
         )
     crop = bool(config.get("do_center_crop", False))
-    return ImagePreprocessing(
-        size=size,
-        resize="shortest_edge" if crop else "exact",
-        resize_to=_resize_to(config, size) if crop else size,
-        interpolation=_RESAMPLE.get(int(config.get("resample", 2)), "bilinear"),
-        mean=(mean[0], mean[1], mean[2]),
-        std=(std[0], std[1], std[2]),
-    )
+    try:
+        return ImagePreprocessing(
+            size=size,
+            resize="shortest_edge" if crop else "exact",
+            resize_to=_resize_to(config, size) if crop else size,
+            interpolation=_RESAMPLE.get(int(config.get("resample", 2)), "bilinear"),
+            mean=(mean[0], mean[1], mean[2]),
+            std=(std[0], std[1], std[2]),
+        )
+    except FieldError as error:
+        raise BackboneError(f"{source}: {error}") from error
 
 
 def _edge(value: Any, default: int) -> int:
@@ -95,7 +99,8 @@ def text_preprocessing(
     """Return the declaration for texts and the bytes of `tokenizer.json`.
 
     Raises:
-        BackboneError: The checkpoint has no fast tokenizer, or `max_tokens` exceeds what the model can read.
+        BackboneError: The checkpoint has no fast tokenizer, a damaged one or another model's, or `max_tokens` is
+            not what the model can read.
     """
     path = checkpoint_file(source, "tokenizer.json")
     if path is None:
@@ -103,15 +108,29 @@ def text_preprocessing(
             f"{source}: tokenizer.json is missing. Save the fast tokenizer beside the weights: "
             "AutoTokenizer.from_pretrained(...).save_pretrained(folder)"
         )
-    max_positions = config.max_position_embeddings
-    limit = max_tokens or min(DEFAULT_MAX_TOKENS, max_positions)
-    if not 2 <= limit <= max_positions:
-        raise BackboneError(f"{source}: max_tokens is {limit}, expected 2 to {max_positions} for this model")
     content = path.read_bytes()
-    tokenizer = Tokenizer.from_str(content.decode("utf-8"))
+    tokenizer = _read_tokenizer(content, path, vocab_size=config.vocab_size)
+    least, most = tokenizer.num_special_tokens_to_add(False) + 1, config.max_position_embeddings
+    limit = min(DEFAULT_MAX_TOKENS, most) if max_tokens is None else max_tokens
+    if not least <= limit <= most:
+        raise BackboneError(f"{source}: max_tokens is {limit}, expected {least} to {most} for this model")
     pad_token = (_read_json(source, "tokenizer_config.json") or {}).get("pad_token", "[PAD]")
     pad_id = tokenizer.token_to_id(pad_token["content"] if isinstance(pad_token, dict) else pad_token)
     return TextPreprocessing(max_tokens=limit, pad_id=pad_id or 0, vocab_size=config.vocab_size), content
+
+
+def _read_tokenizer(content: bytes, path: Path, *, vocab_size: int) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_str(content.decode("utf-8"))
+    except Exception as error:  # the library raises bare Exception on what it cannot read
+        raise BackboneError(f"{path}: not a tokenizer ({error}); download the checkpoint again") from error
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+    if largest >= vocab_size:
+        raise BackboneError(
+            f"{path}: found the token id {largest}, expected ids below the model's {vocab_size}. "
+            "Use the tokenizer that belongs to the weights"
+        )
+    return tokenizer
 
 
 def text_pooling(source: str, *, default: Pooling) -> Pooling:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
 from transformers import ViTConfig, ViTModel
 
+from edgecl.backbones.huggingface import quiet_transformers
 from edgecl.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ _BLOCK_PARTS = {
     "mlp.fc1": "mlp.fc1",
     "mlp.fc2": "mlp.fc2",
 }
+_CLASS_HEAD = ("head.", "head_dist.", "pre_logits.")
 
 
 def convert_timm_vit(weights: Path, folder: Path, *, mean: float = 0.5, std: float = 0.5) -> ViTConfig:
@@ -49,13 +54,18 @@ def convert_timm_vit(weights: Path, folder: Path, *, mean: float = 0.5, std: flo
         raise BackboneError(
             f"{weights}: {error.args[0]!r} is missing; expected timm's names of a ViT"
         ) from error
+    except (ValueError, IndexError) as error:
+        raise BackboneError(f"{weights}: does not fit a ViT of its own sizes: {error}") from error
+    if unknown := sorted(name for name in state if not name.startswith(_CLASS_HEAD)):
+        raise BackboneError(f"{weights}: found {unknown[0]!r}, which a plain ViT does not have")
     model = ViTModel(config, add_pooling_layer=False)
     try:
         model.load_state_dict(renamed)
     except RuntimeError as error:
         raise BackboneError(f"{weights}: does not fit a ViT of its own sizes: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
+    with quiet_transformers():
+        model.save_pretrained(folder)
     preprocessing = {
         "image_processor_type": "ViTImageProcessor",
         "size": {"height": config.image_size, "width": config.image_size},
@@ -73,9 +83,12 @@ def convert_timm_vit(weights: Path, folder: Path, *, mean: float = 0.5, std: flo
 
 def _read(weights: Path) -> dict[str, NDArray[np.float32]]:
     try:
-        with np.load(weights, allow_pickle=False) as packed:
+        with weights.open("rb") as file:
+            packed = np.load(file, allow_pickle=False)
+            if not isinstance(packed, NpzFile):
+                raise ValueError("a single array")
             return {name: packed[name].astype(np.float32) for name in packed.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BackboneError(f"{weights}: cannot be read as an .npz of tensors ({error})") from error
 
 
@@ -84,7 +97,8 @@ def _config(state: Mapping[str, NDArray[np.float32]]) -> ViTConfig:
     grid = round((state["pos_embed"].shape[1] - 1) ** 0.5)
     return ViTConfig(
         hidden_size=width,
-        num_hidden_layers=1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks.")),
+        num_hidden_layers=1
+        + max((int(name.split(".")[1]) for name in state if name.startswith("blocks.")), default=0),
         num_attention_heads=max(1, width // HEAD_DIM),
         intermediate_size=state["blocks.0.mlp.fc1.weight"].shape[0],
         image_size=grid * patch,
@@ -93,20 +107,21 @@ def _config(state: Mapping[str, NDArray[np.float32]]) -> ViTConfig:
     )
 
 
-def _rename(state: Mapping[str, NDArray[np.float32]], *, layers: int) -> dict[str, Tensor]:
+def _rename(state: dict[str, NDArray[np.float32]], *, layers: int) -> dict[str, Tensor]:
+    """Move the tensors out of `state` under their new names; what is left there has no place in a plain ViT."""
     named = {
-        "embeddings.cls_token": state["cls_token"],
-        "embeddings.position_embeddings": state["pos_embed"],
-        "embeddings.patch_embeddings.projection.weight": state["patch_embed.proj.weight"],
-        "embeddings.patch_embeddings.projection.bias": state["patch_embed.proj.bias"],
-        "layernorm.weight": state["norm.weight"],
-        "layernorm.bias": state["norm.bias"],
+        "embeddings.cls_token": state.pop("cls_token"),
+        "embeddings.position_embeddings": state.pop("pos_embed"),
+        "embeddings.patch_embeddings.projection.weight": state.pop("patch_embed.proj.weight"),
+        "embeddings.patch_embeddings.projection.bias": state.pop("patch_embed.proj.bias"),
+        "layernorm.weight": state.pop("norm.weight"),
+        "layernorm.bias": state.pop("norm.bias"),
     }
     for layer in range(layers):
         for kind in ("weight", "bias"):
-            qkv = np.split(state[f"blocks.{layer}.attn.qkv.{kind}"], 3)
+            qkv = np.split(state.pop(f"blocks.{layer}.attn.qkv.{kind}"), 3)
             for name, part in zip("qkv", qkv, strict=True):
                 named[f"layers.{layer}.attention.{name}_proj.{kind}"] = part
             for new, old in _BLOCK_PARTS.items():
-                named[f"layers.{layer}.{new}.{kind}"] = state[f"blocks.{layer}.{old}.{kind}"]
+                named[f"layers.{layer}.{new}.{kind}"] = state.pop(f"blocks.{layer}.{old}.{kind}")
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in named.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgecl.cli.output import json_option, print_json, print_table
+from edgecl.cli.output import json_option, print_facts, print_json
 
 
 @click.group()
@@ -36,9 +36,7 @@ def show(source: str, image_size: int | None, as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
-        print_table(
-            source, ("", ""), [(name, str(value)) for name, value in facts.items() if name != "source"]
-        )
+        print_facts(source, [(name, str(value)) for name, value in facts.items() if name != "source"])
 
 
 @backbone.command(epilog="\b\nExample:\n  edgecl backbone convert vit_tiny.npz --out backbones/vit-tiny")

@@ -37,6 +37,7 @@ def export(run: Path, out: Path, device: str, backbone: str | None, as_json: boo
     from edgecl_devices import load_profile
     from edgecl_export.bundle import export_run
 
+    note("writing the graph of the backbone (once per bundle, half a minute or so)")
     exported = export_run(
         Run.open(run), out, device=load_profile(device), on_parity=show_parity, backbone_source=backbone
     )

@@ -39,6 +39,14 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Console(file=sys.stdout, width=wide, highlight=False).print(table)
 
 
+def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
+    """Print names and values to standard output, one pair a line."""
+    width = max(len(name) for name, _ in facts) + 2
+    click.echo(click.style(title, bold=True))
+    for name, value in facts:
+        click.echo(f"{name:<{width}}{value}")
+
+
 def note(message: str) -> None:
     """Print a line for people to standard error."""
     click.echo(message, err=True)

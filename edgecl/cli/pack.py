@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from edgecl.cli.export import show_parity
-from edgecl.cli.output import json_option, print_json, print_table, size
+from edgecl.cli.output import json_option, print_facts, print_json, size
 
 BUILD_EXAMPLES = """\b
 Example:
@@ -74,7 +74,7 @@ def show(path: Path, as_json: bool) -> None:
         print_json({"path": str(path), "bytes": found.size_bytes, "manifest": manifest.to_json()})
         return
     tensors = found.tensors
-    rows = [
+    facts = [
         ("task", f"{manifest.task}, version {manifest.version}"),
         ("labels", ", ".join(manifest.labels)),
         ("size", size(found.size_bytes)),
@@ -83,8 +83,8 @@ def show(path: Path, as_json: bool) -> None:
         ("method", manifest.provenance.method),
         ("needs", f"edgecl-runtime {manifest.min_runtime}"),
     ]
-    rows += [(name.replace("_", " "), f"{value:.6g}") for name, value in manifest.metrics.items()]
-    print_table(str(path), ("", ""), rows)
+    facts += [(name.replace("_", " "), f"{value:.6g}") for name, value in manifest.metrics.items()]
+    print_facts(str(path), facts)
 
 
 @pack.command(epilog=VERIFY_EXAMPLES)

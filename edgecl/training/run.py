@@ -99,9 +99,9 @@ class Run:
             run = cls.open(folder)
             _require_same(run.record, record, folder)
             return run
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise RunError(f"{folder}: is not empty and not a run. Choose another folder with --out")
-        (folder / "tasks").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         write_durably(folder / "run.json", _pretty(record))
         return cls(folder, record)
 
@@ -176,7 +176,6 @@ class Run:
     def save_task(self, record: TaskRecord, tensors: TaskTensors, heldout: HeldOut) -> None:
         """Store a finished task; the record is written last, so that a task is finished or not there."""
         folder = self.task_folder(record.name)
-        folder.mkdir(exist_ok=True)
         write_durably(folder / "tensors.safetensors", save(dict(tensors.items())))
         heldout.save(folder / "heldout.safetensors")
         write_durably(folder / "task.json", _pretty(record))

@@ -209,7 +209,7 @@ def _train_one(
         classes=len(data.labels), generator=torch.Generator().manual_seed(seed)
     )
     folder = run.task_folder(spec.name)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     progress = train_task(
         backbone.module,
         learner,

@@ -95,6 +95,7 @@ def export_graph(backbone: Backbone, path: Path) -> None:
         raise ExportError(f"{backbone.spec.source}: torch returned no graph")
     model = program.model_proto
     make_task_optional(model, backbone.spec.dimensions)
+    forget_origin(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
@@ -125,6 +126,14 @@ def make_task_optional(model: onnx.ModelProto, dimensions: Dimensions) -> None:
     del model.graph.value_info[:]
 
 
+def forget_origin(model: onnx.ModelProto) -> None:
+    """Remove what the exporter notes about its origin, in place: paths of this machine and lines of source code."""
+    graph = model.graph
+    for noted in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        noted.ClearField("metadata_props")
+        noted.ClearField("doc_string")
+
+
 def _default_size(name: str, axis: int, size: int | None) -> int:
     if size is not None:
         return size
@@ -137,11 +146,12 @@ def _take_batch_from_own_input(model: onnx.ModelProto) -> None:
     While tracing both were the same, and the exporter picks either.
     """
     own = next(value.name for value in model.graph.input if value.name not in GRAPH_INPUTS)
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in model.graph.input}
     for node in model.graph.node:
         if node.op_type != "Shape" or node.input[0] not in GRAPH_INPUTS:
             continue
         window = {attribute.name: attribute.i for attribute in node.attribute}
-        start, end = window.get("start", 0), window.get("end", len(_FREE_AXES))
+        start, end, _ = slice(window.get("start"), window.get("end")).indices(ranks[node.input[0]])
         task_axis = next(axis for axis, symbol in _FREE_AXES[node.input[0]].items() if symbol == "batch")
         if (start, end) == (task_axis, task_axis + 1):
             node.input[0] = own
