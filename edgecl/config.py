@@ -150,5 +150,7 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     for table in tables:
         tree = tree.setdefault(table, {})
         if not isinstance(tree, dict):
-            raise ConfigError(f"--set {key}: the file holds {table!r} as one value, expected the table [{table}]")
+            raise ConfigError(
+                f"--set {key}: the file holds {table!r} as one value, expected the table [{table}]"
+            )
     tree[name] = value

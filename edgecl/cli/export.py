@@ -37,10 +37,9 @@ def export(run: Path, out: Path, device: str, backbone: str | None, as_json: boo
     from edgecl_devices import load_profile
     from edgecl_export.bundle import export_run
 
+    opened, profile = Run.open(run), load_profile(device)
     note("writing the graph of the backbone (once per bundle, half a minute or so)")
-    exported = export_run(
-        Run.open(run), out, device=load_profile(device), on_parity=show_parity, backbone_source=backbone
-    )
+    exported = export_run(opened, out, device=profile, on_parity=show_parity, backbone_source=backbone)
     for error in exported.refused:
         note(f"edgecl: {error}")
     backbone_bytes = (exported.bundle / "backbone.onnx").stat().st_size

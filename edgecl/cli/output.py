@@ -30,11 +30,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
+    click.echo(click.style(title, bold=True))  # not the table's own title, which is wrapped to its width
     wide = None if sys.stdout.isatty() else 200
     Console(file=sys.stdout, width=wide, highlight=False).print(table)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from edgecl.modules import Adapter, Prefix
+from edgecl.modules import Adapter, FeatureScale, Head, Prefix
 from edgecl_runtime.tensors import TaskTensors
 
 if TYPE_CHECKING:
@@ -28,14 +28,18 @@ class AdaPrefixTask(nn.Module):
     """
 
     def __init__(
-        self, config: MethodConfig, dimensions: Dimensions, *, classes: int, generator: torch.Generator
+        self,
+        config: MethodConfig,
+        dimensions: Dimensions,
+        *,
+        classes: int,
+        scale: FeatureScale,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.adapter = Adapter(dimensions, rank=config.rank, generator=generator)
         self.prefix = Prefix(dimensions, length=config.prefix_length or 0, generator=generator)
-        self.head = nn.Linear(dimensions.width, classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = Head(scale, classes=classes)
 
     def graph_inputs(self) -> dict[str, Tensor]:
         """Return the seven graph inputs with G = 1, differentiable."""
@@ -47,7 +51,8 @@ class AdaPrefixTask(nn.Module):
         yield from self.prefix.parameters()
 
     def materialize(self) -> TaskTensors:
-        """Return the task as plain float32 arrays."""
+        """Return the task as plain float32 arrays, the standardisation of features folded into the head."""
+        head_weight, head_bias = self.head.folded()
         return TaskTensors(
             prefix_k=_array(self.prefix.key),
             prefix_v=_array(self.prefix.value),
@@ -55,8 +60,8 @@ class AdaPrefixTask(nn.Module):
             adapter_down_bias=_array(self.adapter.down_bias),
             adapter_up=_array(self.adapter.up),
             adapter_up_bias=_array(self.adapter.up_bias),
-            head_weight=_array(self.head.weight),
-            head_bias=_array(self.head.bias),
+            head_weight=_array(head_weight),
+            head_bias=_array(head_bias),
         )
 
 
@@ -66,9 +71,17 @@ class AdaPrefix:
     def __init__(self, config: MethodConfig, dimensions: Dimensions) -> None:
         self._config, self._dimensions = config, dimensions
 
-    def begin_task(self, *, classes: int, generator: torch.Generator) -> AdaPrefixTask:
-        """Return a fresh task; its random start comes from `generator`."""
-        return AdaPrefixTask(self._config, self._dimensions, classes=classes, generator=generator)
+    def begin_task(self, *, classes: int, scale: FeatureScale, generator: torch.Generator) -> AdaPrefixTask:
+        """Return a fresh task.
+
+        Args:
+            classes: How many the head tells apart.
+            scale: Of the bare backbone's features on the task's training items.
+            generator: Where the random start comes from.
+        """
+        return AdaPrefixTask(
+            self._config, self._dimensions, classes=classes, scale=scale, generator=generator
+        )
 
 
 def _array(parameter: Tensor) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from edgecl.config import MethodConfig
+    from edgecl.modules import FeatureScale, Head
     from edgecl_runtime.manifest import Dimensions
     from edgecl_runtime.tensors import TaskTensors
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class TaskLearner(Protocol):
     """What is trained while one task is learned: a module with a head."""
 
-    head: nn.Linear
+    head: Head
 
     def graph_inputs(self) -> dict[str, Tensor]:
         """Return the seven graph inputs with G = 1, differentiable."""
@@ -38,7 +39,7 @@ class TaskLearner(Protocol):
 class Method(Protocol):
     """A way to learn one task after another on a frozen backbone."""
 
-    def begin_task(self, *, classes: int, generator: Generator) -> TaskLearner:
+    def begin_task(self, *, classes: int, scale: FeatureScale, generator: Generator) -> TaskLearner:
         """Return a fresh learner; every random start comes from `generator`."""
         ...
 

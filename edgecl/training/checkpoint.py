@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -70,22 +70,26 @@ def load_checkpoint(path: Path, *, learner: nn.Module, optimizer: Optimizer, ide
     if not path.exists():
         return Progress()
     try:
-        with safe_open(path, framework="pt") as stored:
-            head = json.loads((stored.metadata() or {}).get("checkpoint", "{}"))
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError, ValueError) as error:
+        head, tensors = _read(path)
+        if (head["format_version"], head["identity"]) == (FORMAT_VERSION, identity):
+            learner.load_state_dict(_part(tensors, "learner."))
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": _optimizer_state(tensors), "param_groups": groups})
+            return Progress(int(head["epochs"]), tuple(head["losses"]), float(head["seconds"]))
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise RunError(
             f"{path}: the checkpoint is damaged ({error}). Delete it to train the task again"
         ) from error
-    if head.get("format_version") != FORMAT_VERSION or head.get("identity") != identity:
-        raise RunError(
-            f"{path}: the checkpoint belongs to other settings, data or backbone than this command's. "
-            "Restore them to continue, or delete the file to train the task again"
-        )
-    learner.load_state_dict(_part(tensors, "learner."))
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": _optimizer_state(tensors), "param_groups": groups})
-    return Progress(int(head["epochs"]), tuple(head["losses"]), float(head["seconds"]))
+    raise RunError(
+        f"{path}: the checkpoint belongs to other settings, data or backbone than this command's. "
+        "Restore them to continue, or delete the file to train the task again"
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    with safe_open(path, framework="pt") as stored:
+        head = json.loads((stored.metadata() or {}).get("checkpoint", "{}"))
+        return head, {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

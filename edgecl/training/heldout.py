@@ -49,7 +49,9 @@ class HeldOut:
         try:
             stored = load_file(path)
             items, lengths, targets = stored["items"], stored["lengths"], stored["targets"]
-        except (OSError, SafetensorError, KeyError) as error:
+            if not len(items) == len(lengths) == len(targets):
+                raise ValueError(f"{len(items)} items, {len(lengths)} lengths, {len(targets)} targets")
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise RunError(
                 f"{path}: the run's held-out items cannot be read ({error}). Restore the run folder"
             ) from error

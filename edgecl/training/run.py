@@ -244,7 +244,7 @@ def _require_same(found: RunRecord, wanted: RunRecord, folder: Path) -> None:
 def _refuse_newer(raw: bytes, path: Path) -> None:
     try:
         version = json.loads(raw)["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{path}: damaged ({error}). Restore it from a backup") from error
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise RunError(

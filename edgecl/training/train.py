@@ -17,8 +17,9 @@ from edgecl.backbones.huggingface import Backbone, load_backbone
 from edgecl.config import BackboneConfig, RunConfig, resolve
 from edgecl.errors import DataError, RunError
 from edgecl.methods import TaskLearner, build_method
+from edgecl.modules import FeatureScale
 from edgecl.streams import TaskData, TaskSpec, check_items, load_task
-from edgecl.training.features import accuracy
+from edgecl.training.features import accuracy, features
 from edgecl.training.heldout import choose
 from edgecl.training.loop import Resumption, TrainingItems, task_seed, train_task
 from edgecl.training.run import Run, RunRecord, TaskRecord
@@ -102,13 +103,8 @@ def add_tasks(
         DataError: Data that cannot be trained on.
     """
     run = Run.open(folder)
-    known = {task.name.lower(): task.name for task in run.tasks}
     for spec in tasks:
-        if spec.name.lower() in known:
-            raise RunError(
-                f"{folder}: task {known[spec.name.lower()]!r} is finished already. "
-                "Choose another name to train it again"
-            )
+        _refuse_finished(run, spec)
     backbone = load_run_backbone(run, source=backbone_source)
     checked = _check_all(tasks, backbone, run.record.config.seed, report)
     _train_all(run, backbone, tasks, checked, report)
@@ -187,6 +183,16 @@ def _prepare(spec: TaskSpec, backbone: Backbone, seed: int, report: TrainingRepo
     return _Ready(data, prepared)
 
 
+def _refuse_finished(run: Run, spec: TaskSpec) -> None:
+    """Keep what another process finished meanwhile, or a name that is the same file on some systems."""
+    known = {task.name.lower(): task.name for task in run.tasks}
+    if spec.name.lower() in known:
+        raise RunError(
+            f"{run.folder}: task {known[spec.name.lower()]!r} is finished already. "
+            "Choose another name to train it again"
+        )
+
+
 def _train_all(
     run: Run,
     backbone: Backbone,
@@ -196,6 +202,7 @@ def _train_all(
 ) -> None:
     with run.locked():
         for spec in specs:
+            _refuse_finished(run, spec)
             ready = checked.pop(spec.name, None) or _prepare(spec, backbone, run.record.config.seed, report)
             report.finished(_train_one(run, backbone, spec, ready, report))
 
@@ -206,7 +213,9 @@ def _train_one(
     config, data = run.record.config, ready.data
     seed = task_seed(config.seed, spec.name)
     learner: TaskLearner = build_method(config.method, backbone.spec.dimensions).begin_task(
-        classes=len(data.labels), generator=torch.Generator().manual_seed(seed)
+        classes=len(data.labels),
+        scale=_feature_scale(backbone, ready),
+        generator=torch.Generator().manual_seed(seed),
     )
     folder = run.task_folder(spec.name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -225,6 +234,11 @@ def _train_one(
     heldout = choose(ready.prepared.test, data.test.targets, count=config.training.heldout_items, seed=seed)
     run.save_task(record, tensors, heldout)
     return record
+
+
+def _feature_scale(backbone: Backbone, ready: _Ready) -> FeatureScale:
+    bare = features(backbone.module, ready.prepared.train, preprocessor=backbone.preprocessor, task=None)
+    return FeatureScale.measure(torch.from_numpy(bare))
 
 
 def _measure(

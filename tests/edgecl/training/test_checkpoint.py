@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load, save
+from torch import nn
+
+from edgecl.errors import RunError
+from edgecl.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+
+PROGRESS = Progress(epochs=2, losses=(1.5, 0.5), seconds=3.25)
+
+
+def make_state(*, steps: int, width: int = 3) -> tuple[nn.Linear, torch.optim.AdamW]:
+    """Return a layer and its optimiser after some steps."""
+    layer = nn.Linear(width, 2)
+    nn.init.ones_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        layer(torch.ones(1, width)).square().sum().backward()
+        optimizer.step()
+    return layer, optimizer
+
+
+def write(folder: Path, *, steps: int = 2) -> Path:
+    layer, optimizer = make_state(steps=steps)
+    path = folder / "checkpoint.safetensors"
+    save_checkpoint(path, learner=layer, optimizer=optimizer, progress=PROGRESS, identity="mine")
+    return path
+
+
+def read(path: Path, *, identity: str = "mine", width: int = 3) -> Progress:
+    layer, optimizer = make_state(steps=0, width=width)
+    return load_checkpoint(path, learner=layer, optimizer=optimizer, identity=identity)
+
+
+def forge(path: Path, head: Any) -> None:
+    """Replace what the checkpoint says about itself."""
+    path.write_bytes(save(load(path.read_bytes()), metadata={"checkpoint": json.dumps(head)}))
+
+
+def test_progress_is_read_back(tmp_path: Path) -> None:
+    assert read(write(tmp_path)) == PROGRESS
+
+
+def test_without_a_file_there_is_no_progress(tmp_path: Path) -> None:
+    assert read(tmp_path / "none") == Progress()
+
+
+def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    path = write(tmp_path, steps=2)
+    layer, optimizer = make_state(steps=0)
+    load_checkpoint(path, learner=layer, optimizer=optimizer, identity="mine")
+    layer(torch.ones(1, 3)).square().sum().backward()
+    optimizer.step()
+    assert torch.equal(layer.weight, make_state(steps=3)[0].weight)
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        RunError, match="checkpoint.safetensors: the checkpoint belongs to other settings"
+    ) as caught:
+        read(write(tmp_path), identity="yours")
+    assert "delete the file" in str(caught.value)
+
+
+def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    forge(path, {"format_version": 2, "identity": "mine", "epochs": 1, "losses": [], "seconds": 0})
+    with pytest.raises(RunError, match="checkpoint.safetensors: "):
+        read(path)
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 100, 300])
+def test_a_checkpoint_that_was_cut_is_refused(tmp_path: Path, length: int) -> None:
+    path = write(tmp_path)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(RunError, match="checkpoint.safetensors: the checkpoint is damaged .* Delete it"):
+        read(path)
+
+
+@pytest.mark.parametrize("head", [[], {"format_version": 1, "identity": "mine"}, None])
+def test_a_checkpoint_that_does_not_say_how_far_it_came_is_refused(tmp_path: Path, head: Any) -> None:
+    path = write(tmp_path)
+    forge(path, head)
+    with pytest.raises(RunError, match="checkpoint.safetensors: "):
+        read(path)
+
+
+def test_a_checkpoint_of_other_shapes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="checkpoint.safetensors: the checkpoint is damaged"):
+        read(write(tmp_path), width=4)
+
+
+@given(st.binary(max_size=256))
+def test_any_bytes_are_progress_or_an_error_of_ours(
+    tmp_path_factory: pytest.TempPathFactory, raw: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.safetensors"
+    path.write_bytes(raw)
+    with suppress(RunError):
+        read(path)

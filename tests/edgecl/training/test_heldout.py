@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from edgecl.errors import RunError
+from edgecl.training.heldout import HeldOut, choose
+
+IMAGES = [np.full((4, 4, 3), shade, np.uint8) for shade in range(10)]
+TARGETS = np.arange(10, dtype=np.int64)
+
+
+def saved(folder: Path, sample: HeldOut) -> Path:
+    sample.save(folder / "heldout.safetensors")
+    return folder / "heldout.safetensors"
+
+
+def test_images_are_read_back(tmp_path: Path) -> None:
+    sample = choose(IMAGES, TARGETS, count=3, seed=0)
+    again = HeldOut.load(saved(tmp_path, sample))
+    assert np.array_equal(np.stack(again.prepared), np.stack(sample.prepared))
+    assert np.array_equal(again.targets, sample.targets)
+
+
+def test_texts_of_different_lengths_are_read_back(tmp_path: Path) -> None:
+    texts = (np.array([2, 7, 3], np.int32), np.array([5], np.int32))
+    again = HeldOut.load(saved(tmp_path, HeldOut(texts, TARGETS[:2])))
+    assert [(item.dtype.name, item.tolist()) for item in again.prepared] == [
+        ("int32", [2, 7, 3]),
+        ("int32", [5]),
+    ]
+
+
+def test_each_item_keeps_its_target() -> None:
+    sample = choose(IMAGES, TARGETS, count=4, seed=1)
+    assert [int(item[0, 0, 0]) for item in sample.prepared] == sample.targets.tolist()
+    assert len(set(sample.targets.tolist())) == 4
+
+
+def test_the_sample_depends_on_the_seed_alone() -> None:
+    first, same, other = (choose(IMAGES, TARGETS, count=5, seed=seed).targets.tolist() for seed in (0, 0, 1))
+    assert first == same
+    assert first != other
+
+
+def test_a_small_test_part_is_kept_whole() -> None:
+    assert choose(IMAGES, TARGETS, count=99, seed=0).targets.tolist() == list(range(10))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="heldout.safetensors: the run's held-out items cannot be read"):
+        HeldOut.load(tmp_path / "heldout.safetensors")
+
+
+@pytest.mark.parametrize("length", [0, 8, 60, 200])
+def test_a_file_that_was_cut_is_refused(tmp_path: Path, length: int) -> None:
+    path = saved(tmp_path, choose(IMAGES, TARGETS, count=3, seed=0))
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(RunError, match="heldout.safetensors: .* Restore the run folder"):
+        HeldOut.load(path)
+
+
+@pytest.mark.parametrize("missing", ["items", "lengths", "targets"])
+def test_a_file_without_one_of_its_arrays_is_refused(tmp_path: Path, missing: str) -> None:
+    arrays = {"items": np.zeros((2, 4)), "lengths": np.array([4, 4]), "targets": TARGETS[:2]}
+    del arrays[missing]
+    save_file(arrays, tmp_path / "heldout.safetensors")
+    with pytest.raises(RunError, match="heldout.safetensors: "):
+        HeldOut.load(tmp_path / "heldout.safetensors")
+
+
+def test_a_file_whose_arrays_do_not_fit_together_is_refused(tmp_path: Path) -> None:
+    arrays = {"items": np.zeros((2, 4)), "lengths": np.array([4, 4, 4]), "targets": TARGETS[:2]}
+    save_file(arrays, tmp_path / "heldout.safetensors")
+    with pytest.raises(RunError, match="heldout.safetensors: "):
+        HeldOut.load(tmp_path / "heldout.safetensors")

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from edgecl.config import RunConfig
+from edgecl.errors import RunError
+from edgecl.training.checkpoint import Progress
+from edgecl.training.run import Run
+from edgecl.training.schedule import Schedule
+from edgecl.training.train import add_tasks, train_stream
+from tests.edgecl.factories import Recorder, make_config, make_image_data, make_image_folder, make_spec
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class PowerCutError(Exception):
+    """Ends a training in the same process."""
+
+
+class Stopper(Recorder):
+    """Stops training after the first epoch."""
+
+    def epoch(self, task: str, progress: Progress, schedule: Schedule) -> None:
+        if progress.epochs == 1:
+            raise PowerCutError
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    return make_config(make_image_folder(tmp_path / "vit"), epochs=3)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return make_image_data(tmp_path / "shade.npz")
+
+
+def stop(config: RunConfig, data: Path, folder: Path) -> Path:
+    """Train for one epoch and return the checkpoint."""
+    with pytest.raises(PowerCutError):
+        train_stream(config, [make_spec(data)], folder, report=Stopper())
+    return folder / "tasks" / "shade" / "checkpoint.safetensors"
+
+
+def assert_same_tensors(found: Run, expected: Run, task: str = "shade") -> None:
+    pairs = zip(found.tensors(task).items(), expected.tensors(task).items(), strict=True)
+    assert all(np.array_equal(one, other) for (_, one), (_, other) in pairs)
+
+
+def test_a_killed_run_ends_with_the_tensors_of_one_that_was_not(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    module = "tests.edgecl.training.killed_training"
+    arguments = [str(tmp_path / "killed"), str(data), msgspec.json.encode(config).decode()]
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    died = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, env=os.environ | threads, check=False
+    )
+    assert died.returncode == -signal.SIGKILL
+    assert (tmp_path / "killed" / "tasks" / "shade" / "checkpoint.safetensors").exists()
+    report = Recorder()
+    continued = train_stream(config, [make_spec(data)], tmp_path / "killed", report=report)
+    assert report.epochs == [("shade", 1), ("shade", 2), ("shade", 3)]
+    assert_same_tensors(
+        continued, train_stream(config, [make_spec(data)], tmp_path / "whole", report=Recorder())
+    )
+
+
+def test_a_continued_task_keeps_the_losses_of_all_epochs(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    stop(config, data, tmp_path / "run")
+    continued = train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder())
+    whole = train_stream(config, [make_spec(data)], tmp_path / "whole", report=Recorder())
+    assert continued.task("shade").losses == whole.task("shade").losses
+    assert len(whole.task("shade").losses) == 3
+
+
+def test_a_task_that_was_being_added_is_continued(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    train_stream(config, [make_spec(data, name="first")], tmp_path / "run", report=Recorder())
+    with pytest.raises(PowerCutError):
+        add_tasks(tmp_path / "run", [make_spec(data)], report=Stopper())
+    report = Recorder()
+    add_tasks(tmp_path / "run", [make_spec(data)], report=report)
+    assert report.epochs[0] == ("shade", 1)
+
+
+def test_a_stopped_task_is_not_finished(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    stop(config, data, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    assert run.tasks == ()
+    assert run.metrics()["average_accuracy"] is None
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    stop(config, data, tmp_path / "run")
+    make_image_data(data, seed=9)
+    with pytest.raises(
+        RunError, match="checkpoint.safetensors: the checkpoint belongs to other settings, data"
+    ):
+        train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder())
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    moved = stop(config, data, tmp_path / "one").read_bytes()
+    other = msgspec.structs.replace(config, seed=1)
+    target = stop(other, data, tmp_path / "two")
+    target.write_bytes(moved)
+    with pytest.raises(RunError, match="checkpoint.safetensors: the checkpoint belongs to other settings"):
+        train_stream(other, [make_spec(data)], tmp_path / "two", report=Recorder())
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    stop(config, data, tmp_path / "run").write_bytes(b"torn")
+    with pytest.raises(RunError, match="checkpoint.safetensors: the checkpoint is damaged"):
+        train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder())
