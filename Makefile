@@ -31,10 +31,10 @@ find_python310 = for python in $(or $(PYTHON310),python3.10 "$$(pyenv prefix 3.1
 	if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 10))' >/dev/null 2>&1; then \
 	echo "$$python"; break; fi; done
 
-.PHONY: help demo test check fix build
+.PHONY: help demo test test-real check fix build
 
 help:  ## print the names of the targets
-	@awk -F ':.*## *' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## *' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY)  ## run the main job on what is embedded
 	@$(BIN)/edgecl demo
@@ -47,6 +47,9 @@ test: $(READY)  ## run all tests, then those of the runtime on Python 3.10
 	else \
 		$(MAKE) --no-print-directory test-310 PYTHON310="$$python"; \
 	fi
+
+test-real: $(READY)  ## train, export and evaluate on real data (EDGECL_DATA or ../shared/data), ten minutes
+	@$(BIN)/python -m pytest -m real tests/acceptance
 
 check: $(READY)  ## formatting, lint, types, direction of imports
 	@$(BIN)/ruff format --check --output-format concise

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from edgecl.cli import main
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a command line did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one object on standard output."""
+        result = json.loads(self.out)
+        assert isinstance(result, dict)
+        return result
+
+
+Call = Callable[..., Called]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Run `edgecl` with arguments in this process."""
+
+    def run(*arguments: object) -> Called:
+        monkeypatch.setattr(sys, "argv", ["edgecl", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        return Called(int(left.value.code or 0), *capsys.readouterr())
+
+    return run

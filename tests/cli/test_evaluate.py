@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+from tests.exported import Field, make_data, make_stream
+
+
+def test_accuracy_stands_beside_its_floors(image_field: Field, call: Call) -> None:
+    called = call("evaluate", image_field.bundle, "--stream", image_field.stream)
+    title, columns, *rows = called.out.splitlines()
+    assert called.code == 0
+    assert columns.split() == ["task", "accuracy", "%", "floor", "gain", "ridge", "LDA", "logistic"]
+    assert [row.split()[0] for row in rows] == [*image_field.tasks, "average"]
+    assert str(image_field.bundle) in title
+
+
+@pytest.mark.parametrize("name", ["image_field", "text_field"])
+def test_the_device_reaches_what_training_measured(
+    name: str, request: pytest.FixtureRequest, call: Call
+) -> None:
+    field: Field = request.getfixturevalue(name)
+    tasks = call("evaluate", field.bundle, "--stream", field.stream, "--json").json["tasks"]
+    trained = [(task.name, task.accuracy, task.test_items) for task in field.run.tasks]
+    assert [(task["task"], task["accuracy"], task["test_items"]) for task in tasks] == [
+        (name, pytest.approx(accuracy), items) for name, accuracy, items in trained
+    ]
+
+
+def test_gain_is_what_a_task_has_above_its_best_floor(image_field: Field, call: Call) -> None:
+    called = call("evaluate", image_field.bundle, "--stream", image_field.stream, "--json")
+    for task in called.json["tasks"]:
+        assert task["best_floor"] == max(task["floors"].values())
+        assert task["gain"] == task["accuracy"] - task["best_floor"]
+
+
+def test_averages_are_over_the_tasks_and_progress_is_on_standard_error(
+    image_field: Field, call: Call
+) -> None:
+    called = call("evaluate", image_field.bundle, "--stream", image_field.stream, "--json")
+    tasks = called.json["tasks"]
+    assert called.json["average_accuracy"] == pytest.approx(sum(task["accuracy"] for task in tasks) / 3)
+    assert called.json["average_floor"] == pytest.approx(sum(task["best_floor"] for task in tasks) / 3)
+    assert [line.split(":")[0] for line in called.err.splitlines()] == list(image_field.tasks)
+
+
+def test_data_that_the_pack_was_not_trained_on_are_refused(
+    image_field: Field, tmp_path: Path, call: Call
+) -> None:
+    stream = make_stream(tmp_path / "s.toml", {"hues": make_data(tmp_path, "image", number=7)})
+    called = call("evaluate", image_field.bundle, "--stream", stream)
+    assert (called.code, called.out) == (2, "")
+    assert "found items with fingerprint" in called.err
+    assert "so that no training item is measured" in called.err
+
+
+def test_a_moved_copy_of_the_data_is_accepted(image_field: Field, tmp_path: Path, call: Call) -> None:
+    data = Path(shutil.copy(image_field.folder / "data" / "1.npz", tmp_path / "elsewhere.npz"))
+    stream = make_stream(tmp_path / "s.toml", {"hues": data})
+    assert call("evaluate", image_field.bundle, "--stream", stream).code == 0
+
+
+def test_a_task_without_a_pack_is_refused(image_field: Field, tmp_path: Path, call: Call) -> None:
+    stream = make_stream(tmp_path / "s.toml", {"moss": make_data(tmp_path, "image")})
+    called = call("evaluate", image_field.bundle, "--stream", stream)
+    assert (called.code, called.out) == (2, "")
+    assert "task 'moss' has no open pack (open: hues, shades, tones)" in called.err
+
+
+def test_another_folder_of_packs_can_be_measured(image_field: Field, tmp_path: Path, call: Call) -> None:
+    (tmp_path / "packs").mkdir()
+    called = call(
+        "evaluate", image_field.bundle, "--packs", tmp_path / "packs", "--stream", image_field.stream
+    )
+    assert "(open: none)" in called.err

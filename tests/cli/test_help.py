@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from edgecl.cli.app import cli
+from tests.cli.conftest import Call
+
+EDGECL = str(Path(sys.executable).parent / "edgecl")
+HEAVY = {"numpy", "onnx", "onnxruntime", "rich", "sklearn", "torch", "transformers"}
+MODULES_OF = """
+import json, sys
+from edgecl.cli import main
+sys.argv = ["edgecl", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+
+
+def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the words of every command."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def command_at(path: tuple[str, ...]) -> click.Command:
+    """Return the command of these words."""
+    found: click.Command = cli
+    for name in path:
+        assert isinstance(found, click.Group)
+        found = found.commands[name]
+    return found
+
+
+every_command = pytest.mark.parametrize("path", list(commands()), ids=" ".join)
+
+
+def test_the_commands_of_the_everyday_job_are_there() -> None:
+    assert {("train",), ("export",), ("evaluate",), ("pack", "build"), ("demo",)} <= set(commands())
+
+
+@every_command
+def test_help_of_every_command_has_an_example_of_it(path: tuple[str, ...], call: Call) -> None:
+    called = call(*path, "--help")
+    assert called.code == 0
+    assert "Example" in called.out
+    assert f"edgecl {' '.join(path)} " in called.out.split("Example")[1]
+    assert called.err == ""
+
+
+@every_command
+def test_every_command_can_print_json(path: tuple[str, ...]) -> None:
+    options = {name: each for each in command_at(path).params for name in each.opts}
+    assert options["--json"].name == "as_json"
+
+
+@every_command
+def test_every_option_says_what_it_is(path: tuple[str, ...]) -> None:
+    options = [each for each in command_at(path).params if isinstance(each, click.Option)]
+    assert [each.name for each in options if not each.help] == []
+
+
+@every_command
+def test_the_first_line_of_help_is_a_sentence(path: tuple[str, ...]) -> None:
+    text = command_at(path).help or ""
+    assert text.splitlines()[0].endswith(".")
+
+
+def test_help_shows_the_way_from_a_first_look_to_one_more_task(call: Call) -> None:
+    lines = [line.strip() for line in call("--help").out.splitlines()]
+    assert "A first look, nothing needed:   edgecl demo" in lines
+    assert "edgecl pack build RUN --task NAME --bundle BUNDLE --out PACK" in lines
+
+
+@pytest.mark.parametrize(
+    "code", ["0  done", "1  failed", "2  wrong usage", "3  a pack", "4  network", "5  a signature"]
+)
+def test_help_lists_the_exit_codes(code: str, call: Call) -> None:
+    assert f"\n    {code}" in call("--help").out
+
+
+def test_no_command_at_all_shows_the_help(call: Call) -> None:
+    called = call()
+    assert called.code == 2
+    assert "Usage: edgecl" in called.err
+
+
+def test_the_version_is_that_of_the_package(call: Call) -> None:
+    assert call("--version").out == "edgecl, version 0.1.0\n"
+
+
+def test_help_takes_less_than_half_a_second() -> None:
+    took = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([EDGECL, "--help"], check=True, capture_output=True)
+        took.append(time.perf_counter() - started)
+    assert min(took) < 0.5
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["demo", "--help"], ["export"]])
+def test_help_and_wrong_usage_load_nothing_heavy(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MODULES_OF, *arguments], check=False, capture_output=True, text=True
+    )
+    loaded = set(json.loads(done.stderr.splitlines()[-1]))
+    assert not HEAVY & loaded
