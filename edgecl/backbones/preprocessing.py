@@ -62,6 +62,7 @@ def image_preprocessing(source: str, *, size: int) -> ImagePreprocessing:
             f"{source}: preprocessor_config.json with image_mean and image_std is missing, so images cannot be "
             "prepared as the weights expect. Add the file that belongs to the checkpoint"
         )
+    _refuse_other_arithmetic(config, source)
     mean = tuple(float(v) for v in config["image_mean"])
     std = tuple(float(v) for v in config["image_std"])
     if len(mean) != 3 or len(std) != 3:
@@ -80,6 +81,18 @@ def image_preprocessing(source: str, *, size: int) -> ImagePreprocessing:
         )
     except FieldError as error:
         raise BackboneError(f"{source}: {error}") from error
+
+
+def _refuse_other_arithmetic(config: dict[str, Any], source: str) -> None:
+    """Refuse what `(x / 255 - mean) / std` does not express, instead of computing other features than the weights'."""
+    factor = float(config.get("rescale_factor", 1 / 255))
+    scaled = config.get("do_rescale", True) and abs(factor * 255 - 1) < 1e-3
+    if not (scaled and config.get("do_normalize", True)):
+        raise BackboneError(
+            f"{source}: preprocessor_config.json says do_rescale {config.get('do_rescale', True)} by {factor:.6g} and "
+            f"do_normalize {config.get('do_normalize', True)}, expected both with 1/255. "
+            "Write the equivalent image_mean and image_std into the file"
+        )
 
 
 def _edge(value: Any, default: int) -> int:

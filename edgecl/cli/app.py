@@ -33,6 +33,7 @@ Exit codes:
   3  a pack or model does not fit, or fails the parity gate
   4  network
   5  a signature or hash was refused
+  130  stopped by you; a stopped `edgecl train` continues when it is repeated
 
 The result goes to standard output (with --json: exactly one object), progress and errors to standard error."""
 
@@ -62,7 +63,7 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("edgecl: stopped; the same command continues where it was", err=True)
+        click.echo("edgecl: stopped", err=True)
         sys.exit(130)
     except Exception as error:
         if (code := _exit_code(error)) is None:

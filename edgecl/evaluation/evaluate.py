@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecl.errors import DataError
+from edgecl.errors import ConfigError, DataError
 from edgecl.evaluation.floors import Floors, frozen_feature_floors
 from edgecl.streams import TaskSpec, load_task
 
@@ -42,7 +42,7 @@ class TaskAccuracy:
 def evaluate_tasks(
     runtime: Runtime, tasks: Sequence[TaskSpec], *, on_task: Callable[[TaskAccuracy], None]
 ) -> tuple[TaskAccuracy, ...]:
-    """Measure the tasks of a stream that have a pack; nothing here uses torch.
+    """Measure the tasks of a stream; nothing here uses torch.
 
     The split is made with the seed that the pack was trained with, so no training item is measured.
 
@@ -53,8 +53,16 @@ def evaluate_tasks(
 
     Raises:
         DataError: The data cannot be read, or are not those that the pack was trained and tested with.
-        UnknownTaskError: A task has no pack.
+        ConfigError: A task has no pack.
     """
+    missing = [spec.name for spec in tasks if spec.name not in runtime.tasks]
+    if missing:
+        raise ConfigError.at(
+            "stream",
+            found=f"the tasks {', '.join(missing)} without a pack",
+            expected=f"tasks among {', '.join(runtime.tasks) or '(none)'}",
+            fix="Make their packs with edgecl pack build, or name the folder of packs with --packs.",
+        )
     measured = []
     for spec in tasks:
         measured.append(_evaluate(runtime, spec))

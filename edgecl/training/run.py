@@ -95,15 +95,25 @@ class Run:
         Raises:
             RunError: The folder holds a run with other settings, or something that is not a run.
         """
-        if (folder / "run.json").exists():
-            run = cls.open(folder)
-            _require_same(run.record, record, folder)
-            return run
-        if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
-            raise RunError(f"{folder}: is not empty and not a run. Choose another folder with --out")
-        folder.mkdir(parents=True, exist_ok=True)
-        write_durably(folder / "run.json", _pretty(record))
+        cls.refuse_other(folder, record)
+        if not (folder / "run.json").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_durably(folder / "run.json", _pretty(record))
         return cls(folder, record)
+
+    @classmethod
+    def refuse_other(cls, folder: Path, record: RunRecord) -> None:
+        """Do nothing if a run with these settings can be made or continued in a folder.
+
+        Raises:
+            RunError: It holds a run with other settings, or something that is not a run.
+        """
+        if (folder / "run.json").exists():
+            _require_same(cls.open(folder).record, record, folder)
+        elif folder.is_file():
+            raise RunError(f"{folder}: is a file. Choose a folder with --out")
+        elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+            raise RunError(f"{folder}: is not empty and not a run. Choose another folder with --out")
 
     @classmethod
     def open(cls, folder: Path) -> Run:

@@ -24,6 +24,7 @@ from edgecl.training.heldout import choose
 from edgecl.training.loop import Resumption, TrainingItems, task_seed, train_task
 from edgecl.training.run import Run, RunRecord, TaskRecord
 from edgecl.training.schedule import Schedule
+from edgecl_runtime.errors import InputError
 
 if TYPE_CHECKING:
     from edgecl.streams import PreparedTask
@@ -80,9 +81,11 @@ def train_stream(
     backbone = _load(config.backbone)
     config = resolve(config, backbone.spec.modality)
     build_method(config.method, backbone.spec.dimensions)  # an unknown method fails before a folder is made
+    record = RunRecord(config, backbone.fingerprint, backbone.spec.modality)
+    Run.refuse_other(folder, record)
     missing = _not_finished(folder, tasks)
     checked = _check_all(missing, backbone, config.seed, report)
-    run = Run.create(folder, RunRecord(config, backbone.fingerprint, backbone.spec.modality))
+    run = Run.create(folder, record)
     _train_all(run, backbone, missing, checked, report)
     return run
 
@@ -230,7 +233,15 @@ def _train_one(
         on_epoch=lambda progress, schedule: report.epoch(spec.name, progress, schedule),
     )
     tensors = learner.materialize()
-    record = _measure(run, backbone, spec, ready, progress=progress, tensors=tensors)
+    try:
+        tensors.check(backbone.spec.dimensions, len(data.labels))
+        rounded = tensors.rounded(PACK_DTYPE)
+    except InputError as error:
+        raise RunError(
+            f"task {spec.name!r}: training diverged ({error}). Train it into another run with a lower "
+            "training.learning_rate"
+        ) from error
+    record = _measure(run, backbone, spec, ready, progress=progress, rounded=rounded)
     heldout = choose(ready.prepared.test, data.test.targets, count=config.training.heldout_items, seed=seed)
     run.save_task(record, tensors, heldout)
     return record
@@ -242,7 +253,7 @@ def _feature_scale(backbone: Backbone, ready: _Ready) -> FeatureScale:
 
 
 def _measure(
-    run: Run, backbone: Backbone, spec: TaskSpec, ready: _Ready, *, progress: Progress, tensors: TaskTensors
+    run: Run, backbone: Backbone, spec: TaskSpec, ready: _Ready, *, progress: Progress, rounded: TaskTensors
 ) -> TaskRecord:
     data = ready.data
     return TaskRecord(
@@ -258,7 +269,7 @@ def _measure(
             ready.prepared.test,
             data.test.targets,
             preprocessor=backbone.preprocessor,
-            task=tensors.rounded(PACK_DTYPE),
+            task=rounded,
         ),
         losses=progress.losses,
         steps=Schedule.plan(len(data.train), run.record.config.training).steps,

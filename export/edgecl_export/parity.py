@@ -51,7 +51,10 @@ class Parity:
     @property
     def holds(self) -> bool:
         """Whether the two are the same for every practical purpose."""
-        return self.max_difference <= self.tolerance and self.labels_differ == 0
+        # An overflow on both sides would make difference and tolerance infinite together.
+        return (
+            np.isfinite(self.tolerance) and self.max_difference <= self.tolerance and not self.labels_differ
+        )
 
     def require(self) -> None:
         """Do nothing if the gate is passed.
@@ -63,7 +66,7 @@ class Parity:
             raise ParityError(
                 f"{'the bare backbone' if self.task is None else f'task {self.task!r}'}: features differ by "
                 f"{self.max_difference:.1e} between torch and onnxruntime on {self.items} held-out inputs (allowed: "
-                f"{self.tolerance:.0e}), labels on {self.labels_differ} of them. Nothing was written. "
+                f"{self.tolerance:.0e}), labels on {self.labels_differ} of them. It was not written. "
                 "Export with the versions of constraints.txt, and report this if it persists"
             )
 

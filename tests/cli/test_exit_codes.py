@@ -137,7 +137,7 @@ def test_3_the_backbone_does_not_pass_the_gate(
 ) -> None:
     reuse_graph(monkeypatch, image_field.bundle / "backbone.onnx", change=tamper)
     called = call("export", image_field.run.folder, "--out", tmp_path / "bundle", "--json")
-    assert_refused(called, 3, "the bare backbone: features differ", "Nothing was written")
+    assert_refused(called, 3, "the bare backbone: features differ", "It was not written")
     assert list(tmp_path.iterdir()) == []
 
 

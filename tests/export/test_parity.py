@@ -135,7 +135,13 @@ def test_the_bare_comparison_counts_no_labels(image_field: Field) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"max_difference": 2e-4}, {"labels_differ": 1}, {"max_difference": np.nan}]
+    "changes",
+    [
+        {"max_difference": 2e-4},
+        {"labels_differ": 1},
+        {"max_difference": np.nan},
+        {"max_difference": np.inf, "tolerance": np.inf},
+    ],
 )
 def test_a_measurement_beyond_what_is_allowed_does_not_hold(changes: dict[str, float]) -> None:
     assert make_parity().holds
@@ -151,6 +157,6 @@ def test_the_error_says_found_allowed_and_what_to_do() -> None:
         make_parity(max_difference=0.25, labels_differ=3).require()
     assert str(caught.value) == (
         "task 'leaves': features differ by 2.5e-01 between torch and onnxruntime on 8 held-out inputs (allowed: "
-        "1e-04), labels on 3 of them. Nothing was written. Export with the versions of constraints.txt, and report "
+        "1e-04), labels on 3 of them. It was not written. Export with the versions of constraints.txt, and report "
         "this if it persists"
     )

@@ -143,3 +143,11 @@ def test_a_spread_of_zero_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
     assert checkpoint_file(str(tmp_path), "tokenizer.json") is None
+
+
+@pytest.mark.parametrize(
+    "declared", [{"do_normalize": False}, {"do_rescale": False}, {"rescale_factor": 1 / 127.5}]
+)
+def test_arithmetic_that_the_device_does_not_do_is_refused(tmp_path: Path, declared: dict[str, Any]) -> None:
+    with pytest.raises(BackboneError, match="expected both with 1/255"):
+        image_preprocessing(image_folder(tmp_path, **declared), size=32)

@@ -255,3 +255,9 @@ def test_a_run_can_be_held_again_after_an_error(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with run.locked(), pytest.raises(RunError, match="another process"), run.locked():
         pass
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(RunError, match="is a file"):
+        Run.create(tmp_path / "run", RECORD)

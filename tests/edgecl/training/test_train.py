@@ -316,3 +316,18 @@ def test_a_task_that_another_process_finished_meanwhile_is_kept(
     with pytest.raises(RunError, match="task 'shade' is finished already"):
         train_stream(config, [make_spec(data)], tmp_path / "run", report=Late())
     assert [task.position for task in Run.open(tmp_path / "run").tasks] == [0]
+
+
+def test_changed_settings_are_refused_before_data_are_read(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    run = train(config, tmp_path / "run", data)
+    with pytest.raises(RunError, match="seed was"):
+        train(msgspec.structs.replace(config, seed=99), run.folder, tmp_path / "nowhere.npz", "other")
+
+
+def test_training_that_diverged_says_so_and_finishes_nothing(tmp_path: Path, data: Path) -> None:
+    config = make_config(make_image_folder(tmp_path / "vit"), learning_rate=1e30)
+    with pytest.raises(RunError, match="training diverged"):
+        train(config, tmp_path / "run", data)
+    assert Run.open(tmp_path / "run").tasks == ()
