@@ -51,7 +51,7 @@ class AdaPrefixTask(nn.Module):
         yield from self.prefix.parameters()
 
     def materialize(self) -> TaskTensors:
-        """Return the task as plain float32 arrays, the standardisation of features folded into the head."""
+        """Return the task as plain float32 arrays, the scaling of features folded into the head."""
         head_weight, head_bias = self.head.folded()
         return TaskTensors(
             prefix_k=_array(self.prefix.key),

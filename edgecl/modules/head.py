@@ -1,4 +1,4 @@
-"""The linear head of a task, trained on standardised features and folded into plain weights at the end."""
+"""The linear head of a task, trained on centred and scaled features and folded into plain weights at the end."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-LEAST_STD = 1e-3  # relative to the mean deviation: a feature that hardly varies is not blown up
-
 
 @dataclass(frozen=True, slots=True)
 class FeatureScale:
-    """Mean and standard deviation of the bare backbone's features over a task's training items, each [D] float32.
+    """Mean [D] and overall standard deviation [] of the bare features of a task's training items, float32.
 
-    With it the head's learning rate means the same on every backbone: features of MiniLM vary by hundredths, those
-    of a ViT by units, and many share a large constant.
+    With it the head's learning rate means the same on every backbone: features of MiniLM vary by tenths, those of a
+    ViT by units, and many share a large constant. One deviation for all features keeps their proportions, so that
+    those which hardly vary are not blown up to noise.
     """
 
     mean: Tensor
@@ -24,8 +23,8 @@ class FeatureScale:
     @classmethod
     def measure(cls, features: Tensor) -> FeatureScale:
         """Return the scale of features [N, D]."""
-        std = features.std(dim=0, correction=0)
-        return cls(features.mean(dim=0), std.clamp(min=LEAST_STD * float(std.mean()) + 1e-12))
+        mean = features.mean(dim=0)
+        return cls(mean, (features - mean).square().mean().sqrt().clamp(min=1e-12))
 
 
 class Head(nn.Module):
@@ -47,8 +46,8 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return scores [B, C] of features [B, D]."""
-        standardised = (features.float() - self.mean) / self.std
-        return standardised @ self.weight.T + self.bias
+        scaled = (features.float() - self.mean) / self.std
+        return scaled @ self.weight.T + self.bias
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Return weight [C, D] and bias [C] that give the same scores on features as they are."""

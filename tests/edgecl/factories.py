@@ -99,8 +99,8 @@ def make_task(
 
 
 def make_scale(*, mean: float = 0.0, std: float = 1.0, width: int = DIMENSIONS.width) -> FeatureScale:
-    """Return the same scale for every feature; as they are by default."""
-    return FeatureScale(torch.full((width,), mean), torch.full((width,), std))
+    """Return a scale with one mean for every feature; it leaves them as they are by default."""
+    return FeatureScale(torch.full((width,), mean), torch.tensor(std))
 
 
 def make_image_folder(folder: Path, family: str = "vit", **changes: Any) -> Path:
