@@ -73,7 +73,7 @@ class TrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
     min_steps: NotNegative = 60
     batch_size: AtLeastOne = 32
     learning_rate: Positive | None = None
-    head_learning_rate: Positive = 2e-3
+    head_learning_rate: Positive = 5e-3
     warmup_fraction: Fraction = 0.05
     final_fraction: Fraction = 0.1
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0

@@ -4,6 +4,7 @@
     ├── ConfigError      2  options, a stream file or a recipe say something impossible: change them
     ├── DataError        2  the data set cannot be trained on as it is: mend it
     ├── BackboneError    1  the pretrained model cannot be used: choose another
+    ├── NetworkError     4  a hub cannot be reached: try again
     ├── RunError         1  a training run cannot be started, continued or read
     └── ParityError      3  device and workstation do not compute the same: do not ship
 
@@ -47,6 +48,12 @@ class DataError(EdgeclError):
 
 class BackboneError(EdgeclError):
     """The pretrained model cannot be used."""
+
+
+class NetworkError(EdgeclError):
+    """A hub cannot be reached."""
+
+    exit_code = 4
 
 
 class RunError(EdgeclError):

@@ -17,9 +17,9 @@ from transformers.utils import logging as transformers_logging
 from edgecl.backbones import embedded
 from edgecl.backbones.families import Family, Pooling, family_of
 from edgecl.backbones.injection import InjectedBackbone
-from edgecl.backbones.preprocessing import image_preprocessing, text_pooling, text_preprocessing
+from edgecl.backbones.preprocessing import first_line, image_preprocessing, text_pooling, text_preprocessing
 from edgecl.backbones.spec import BackboneSpec, fingerprint
-from edgecl.errors import BackboneError
+from edgecl.errors import BackboneError, NetworkError
 from edgecl_runtime.manifest import Dimensions
 from edgecl_runtime.preprocess import ImagePreprocessing, Preprocessing, Preprocessor, build_preprocessor
 
@@ -68,6 +68,7 @@ def load_backbone(
 
     Raises:
         BackboneError: No such checkpoint, an unsupported family, or a size that does not fit.
+        NetworkError: The hub cannot be reached.
     """
     is_embedded = source.startswith(embedded.PREFIX) and not Path(source).exists()
     with embedded.folder_of(source) if is_embedded else nullcontext(source) as place:
@@ -116,8 +117,13 @@ def _read_config(place: str, source: str) -> PreTrainedConfig:
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(place)
     except (OSError, ValueError) as error:
+        if _reaches_network(error):
+            raise NetworkError(
+                f"{source}: is no local folder, and the hub cannot be reached ({first_line(error)}). Try again, or "
+                "name a folder"
+            ) from error
         raise BackboneError(
-            f"{source}: cannot be read as a transformers checkpoint ({_first_line(error)}). Expected one of "
+            f"{source}: cannot be read as a transformers checkpoint ({first_line(error)}). Expected one of "
             f"{', '.join(embedded.names())}, a folder with config.json and model.safetensors, or a hub name"
         ) from error
     return config
@@ -131,7 +137,11 @@ def _read_model(place: str, source: str, family: Family) -> PreTrainedModel:
                 place, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True, **options
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise BackboneError(f"{source}: its weights cannot be loaded ({_first_line(error)})") from error
+        if _reaches_network(error):
+            raise NetworkError(
+                f"{source}: weights cannot be fetched ({first_line(error)}). Try again"
+            ) from error
+        raise BackboneError(f"{source}: its weights cannot be loaded ({first_line(error)})") from error
     if missing := sorted(report["missing_keys"]):
         raise BackboneError(
             f"{source}: {len(missing)} weights are missing, {missing[0]!r} first; expected a complete checkpoint"
@@ -153,8 +163,14 @@ def quiet_transformers() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _reaches_network(error: BaseException | None) -> bool:
+    """Say whether an error of `transformers` comes from a hub that could not be reached."""
+    while error is not None:
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if names & {"TransportError", "ConnectionError", "TimeoutException"}:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _square(size: int | list[int] | tuple[int, int], source: str) -> int:

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+from huggingface_hub import is_offline_mode
 from tokenizers import Tokenizer
 from transformers import PreTrainedConfig
 from transformers.utils import cached_file
 
 from edgecl.backbones.families import Pooling
-from edgecl.errors import BackboneError
+from edgecl.errors import BackboneError, NetworkError
 from edgecl_runtime.errors import FieldError
 from edgecl_runtime.preprocess import ImagePreprocessing, TextPreprocessing
 
@@ -22,14 +23,22 @@ DEFAULT_MAX_TOKENS = 128
 
 
 def checkpoint_file(source: str, name: str) -> Path | None:
-    """Return a file of a local folder or hub repository, or None where it has none of this name."""
-    found = cached_file(
-        source,
-        name,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-        _raise_exceptions_for_gated_repo=False,
-    )
+    """Return a file of a local folder or hub repository, or None where it has none of this name.
+
+    Raises:
+        NetworkError: The hub cannot be asked.
+    """
+    try:
+        found = cached_file(
+            source,
+            name,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=not is_offline_mode(),
+            _raise_exceptions_for_gated_repo=False,
+        )
+    except OSError as error:
+        # Taking a file that could not be asked for as absent would change preprocessing or pooling in silence.
+        raise NetworkError(f"{source}: {name} cannot be fetched ({first_line(error)}). Try again") from error
     return None if found is None else Path(found)
 
 
@@ -151,4 +160,16 @@ def text_pooling(source: str, *, default: Pooling) -> Pooling:
     declared = _read_json(source, "1_Pooling/config.json")
     if declared is None:
         return default
-    return "mean" if declared.get("pooling_mode_mean_tokens") else "cls"
+    if declared.get("pooling_mode_mean_tokens"):
+        return "mean"
+    if declared.get("pooling_mode_cls_token"):
+        return "cls"
+    raise BackboneError(
+        f"{source}: 1_Pooling/config.json declares neither mean nor cls pooling. "
+        "Choose one with --set backbone.pooling=mean"
+    )
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what a library says, or the kind of its error."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

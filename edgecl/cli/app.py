@@ -54,7 +54,8 @@ for command in (backbone, demo, evaluate, export, pack, train):
 
 def main() -> None:
     """Run the command line and exit with a documented code."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    for switch in ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "DISABLE_SAFETENSORS_CONVERSION"):
+        os.environ.setdefault(switch, "1")
     logging.basicConfig(level=logging.WARNING, format="edgecl: %(message)s", stream=sys.stderr)
     try:
         # Outside its standalone mode click hands back the code of Context.exit instead of leaving with it.

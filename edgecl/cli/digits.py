@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 MARKER = ".edgecl-demo"
 PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))
 SWITCH_ROUNDS = 20
-# 250 images a task: twice the steps of half the size learn more in the same time, and the head may be faster.
-RECIPE = TrainingConfig(batch_size=16, min_steps=120, head_learning_rate=5e-3)
+# 250 images a task: twice the steps of half the size learn more in the same time.
+RECIPE = TrainingConfig(batch_size=16, min_steps=120)
 
 Say = Callable[[str], None]
 

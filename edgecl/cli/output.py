@@ -96,8 +96,8 @@ class TrainingConsole:
 
     def epoch(self, task: str, progress: Progress, schedule: Schedule) -> None:
         """An epoch ended, or a task started or was taken up again."""
-        if progress.epochs and not progress.seconds:
-            note(f"{task}: continues after epoch {progress.epochs}")
+        if progress.epochs and f"{task}: training" not in self._shown:
+            note(f"{task}: continues after epoch {progress.epochs} of {schedule.epochs}")
         loss = f"loss {progress.losses[-1]:.3f}" if progress.losses else ""
         self._show(f"{task}: training", progress.epochs, schedule.epochs, loss)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 
@@ -99,9 +98,7 @@ def verify(path: Path, bundle: Path | None, as_json: bool) -> None:
     found = read_pack(path)
     difference = None
     if bundle is not None:
-        with TemporaryDirectory(prefix="edgecl-") as empty:  # the bundle's own packs are not asked
-            runtime = Runtime.open(bundle, packs=empty)
-        runtime.add(path)
+        runtime = Runtime.open(bundle, packs=[path])
         difference = runtime.verify(found.manifest.task)
     result = {
         "pack": str(path),

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from edgecl.errors import ConfigError
 from edgecl.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from edgecl.training.schedule import Schedule
 
@@ -51,10 +52,21 @@ def task_seed(seed: int, task: str) -> int:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device that a configuration names; `auto` is a GPU where there is one."""
+    """Return the device that a configuration names; `auto` is a GPU where there is one.
+
+    Raises:
+        ConfigError: There is no such device here.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"training.device: {name!r} cannot be used here ({error}). Use auto or cpu"
+        ) from error
+    return device
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:

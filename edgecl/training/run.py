@@ -99,7 +99,7 @@ class Run:
         if not (folder / "run.json").exists():
             folder.mkdir(parents=True, exist_ok=True)
             write_durably(folder / "run.json", _pretty(record))
-        return cls(folder, record)
+        return cls.open(folder)
 
     @classmethod
     def refuse_other(cls, folder: Path, record: RunRecord) -> None:
@@ -189,7 +189,14 @@ class Run:
         write_durably(folder / "tensors.safetensors", save(dict(tensors.items())))
         heldout.save(folder / "heldout.safetensors")
         write_durably(folder / "task.json", _pretty(record))
-        (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Bring `metrics.json` up to date and remove what a kill may have left behind; the run must be locked."""
+        for record in self.tasks:
+            (self.task_folder(record.name) / "checkpoint.safetensors").unlink(missing_ok=True)
+        for part in (self.folder / "tasks").glob("*/.*.part"):
+            part.unlink(missing_ok=True)
         write_durably(self.folder / "metrics.json", json.dumps(self.metrics(), indent=2).encode() + b"\n")
 
     def metrics(self) -> dict[str, object]:
@@ -229,6 +236,11 @@ class Run:
 
 
 def _require_same(found: RunRecord, wanted: RunRecord, folder: Path) -> None:
+    if found.fingerprint == wanted.fingerprint:  # then it does not matter where the backbone lies
+        place = msgspec.structs.replace(wanted.config.backbone, source=found.config.backbone.source)
+        wanted = msgspec.structs.replace(
+            wanted, config=msgspec.structs.replace(wanted.config, backbone=place)
+        )
     if found == wanted:
         return
     if found.fingerprint != wanted.fingerprint:

@@ -21,10 +21,11 @@ from edgecl.modules import FeatureScale
 from edgecl.streams import TaskData, TaskSpec, check_items, load_task
 from edgecl.training.features import accuracy, features
 from edgecl.training.heldout import choose
-from edgecl.training.loop import Resumption, TrainingItems, task_seed, train_task
+from edgecl.training.loop import Resumption, TrainingItems, choose_device, task_seed, train_task
 from edgecl.training.run import Run, RunRecord, TaskRecord
 from edgecl.training.schedule import Schedule
 from edgecl_runtime.errors import InputError
+from edgecl_runtime.preprocess import ImagePreprocessing, TextPreprocessing
 
 if TYPE_CHECKING:
     from edgecl.streams import PreparedTask
@@ -78,8 +79,9 @@ def train_stream(
         BackboneError: The backbone cannot be loaded.
         RunError: The folder holds a run with other settings.
     """
+    choose_device(config.training.device)
     backbone = _load(config.backbone)
-    config = resolve(config, backbone.spec.modality)
+    config = _resolved(config, backbone)
     build_method(config.method, backbone.spec.dimensions)  # an unknown method fails before a folder is made
     record = RunRecord(config, backbone.fingerprint, backbone.spec.modality)
     Run.refuse_other(folder, record)
@@ -97,20 +99,19 @@ def add_tasks(
 
     Args:
         folder: A run folder.
-        tasks: What to add; a task that was being added when the command was stopped is continued.
+        tasks: What to add; where the command was stopped, it continues: what is finished is kept.
         report: Told about progress.
         backbone_source: Where the backbone lies now, if not where the run was made.
 
     Raises:
-        RunError: No run, a task of this name is finished, or the backbone is another one.
+        RunError: No run, a task of this name was trained on other data, or the backbone is another one.
         DataError: Data that cannot be trained on.
     """
     run = Run.open(folder)
-    for spec in tasks:
-        _refuse_finished(run, spec)
+    missing = [spec for spec in tasks if not _is_finished(run, spec)]
     backbone = load_run_backbone(run, source=backbone_source)
-    checked = _check_all(tasks, backbone, run.record.config.seed, report)
-    _train_all(run, backbone, tasks, checked, report)
+    checked = _check_all(missing, backbone, run.record.config.seed, report)
+    _train_all(run, backbone, missing, checked, report)
     return run
 
 
@@ -140,6 +141,19 @@ def _load(config: BackboneConfig) -> Backbone:
     return load_backbone(
         config.source, image_size=config.image_size, max_tokens=config.max_tokens, pooling=config.pooling
     )
+
+
+def _resolved(config: RunConfig, backbone: Backbone) -> RunConfig:
+    """Return the configuration with nothing left to later defaults, and a local folder by its full path."""
+    spec, source = backbone.spec, config.backbone.source
+    preprocessing = spec.preprocessing
+    chosen = BackboneConfig(
+        source=str(Path(source).resolve()) if Path(source).is_dir() else source,
+        image_size=preprocessing.size if isinstance(preprocessing, ImagePreprocessing) else None,
+        max_tokens=preprocessing.max_tokens if isinstance(preprocessing, TextPreprocessing) else None,
+        pooling=spec.pooling,
+    )
+    return msgspec.structs.replace(resolve(config, spec.modality), backbone=chosen)
 
 
 def _not_finished(folder: Path, tasks: Sequence[TaskSpec]) -> list[TaskSpec]:
@@ -186,14 +200,23 @@ def _prepare(spec: TaskSpec, backbone: Backbone, seed: int, report: TrainingRepo
     return _Ready(data, prepared)
 
 
-def _refuse_finished(run: Run, spec: TaskSpec) -> None:
-    """Keep what another process finished meanwhile, or a name that is the same file on some systems."""
-    known = {task.name.lower(): task.name for task in run.tasks}
-    if spec.name.lower() in known:
+def _is_finished(run: Run, spec: TaskSpec) -> bool:
+    """Say whether a run has this very task.
+
+    Raises:
+        RunError: It has one of the same name (in a spelling that some file systems do not tell apart) and other data.
+    """
+    known = {task.name.lower(): task for task in run.tasks}
+    record = known.get(spec.name.lower())
+    if record is None:
+        return False
+    if (record.name, Path(record.data)) != (spec.name, spec.data.resolve()):
         raise RunError(
-            f"{run.folder}: task {known[spec.name.lower()]!r} is finished already. "
+            f"{run.folder}: task {record.name!r} is finished already, on {record.data}. "
             "Choose another name to train it again"
         )
+    _log.warning("task %r is finished and kept", spec.name)
+    return True
 
 
 def _train_all(
@@ -203,9 +226,12 @@ def _train_all(
     checked: dict[str, _Ready],
     report: TrainingReport,
 ) -> None:
+    backbone.module.to(choose_device(run.record.config.training.device))
     with run.locked():
+        run.tidy()
         for spec in specs:
-            _refuse_finished(run, spec)
+            if _is_finished(run, spec):  # by another process, while this one read its data
+                continue
             ready = checked.pop(spec.name, None) or _prepare(spec, backbone, run.record.config.seed, report)
             report.finished(_train_one(run, backbone, spec, ready, report))
 

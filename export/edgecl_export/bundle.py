@@ -7,16 +7,17 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from edgecl.training.train import load_run_backbone, package_versions
-from edgecl_export.errors import ExportError, ParityError
+from edgecl_export.errors import ExportError
 from edgecl_export.graph import export_graph
 from edgecl_export.packs import build_pack, open_gate, pack_name
-from edgecl_export.parity import Parity, compare_bare
+from edgecl_export.parity import GateError, Parity, compare_bare
 from edgecl_runtime.bundle import Bundle, Profile, read_bundle, write_bundle
 from edgecl_runtime.durable import write_durably
+from edgecl_runtime.engine.onnxruntime import import_onnxruntime
+from edgecl_runtime.pack import PACK_SUFFIX
 
 if TYPE_CHECKING:
     from edgecl.backbones.huggingface import Backbone
@@ -43,7 +44,7 @@ class Exported:
     bundle: Path
     packs: tuple[Path, ...]
     parity: tuple[Parity, ...]
-    refused: tuple[ParityError, ...]
+    refused: tuple[GateError, ...]
 
 
 def export_run(
@@ -74,22 +75,26 @@ def export_run(
         )
     backbone = load_run_backbone(run, source=backbone_source)
     out.parent.mkdir(parents=True, exist_ok=True)
-    workplace = Path(mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    workplace = out.with_name(f".{out.name}.part")  # one that a kill left behind is not worth keeping
+    shutil.rmtree(workplace, ignore_errors=True)
+    workplace.mkdir()
     try:
         bundle = _write_bundle(workplace, backbone, device)
         gate = open_gate(backbone, bundle)
         sample = [item for record in records for item in run.heldout(record.name).prepared]
         parities = [compare_bare(gate.reference, gate.engine, gate.preprocessor, sample)]
-        parities[0].require()
         on_parity(parities[0])
+        parities[0].require()
         packs, refused = [], []
         bundle.packs_path.mkdir()
         for record in records:
             path = bundle.packs_path / pack_name(record.name, 1)
             try:
                 parity = build_pack(run, record.name, gate=gate, path=path, version=1)
-            except ParityError as error:
+            except GateError as error:
                 refused.append(error)
+                parities.append(error.parity)
+                on_parity(error.parity)
                 continue
             parities.append(parity)
             packs.append(out / "packs" / path.name)
@@ -97,7 +102,6 @@ def export_run(
         write_durably(
             workplace / PARITY_FILE, json.dumps([asdict(p) for p in parities], indent=2).encode() + b"\n"
         )
-        workplace.chmod(0o755)
         workplace.replace(out)
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
@@ -132,6 +136,10 @@ def add_pack(
         raise ExportError(
             f"{out}: exists already, and a pack is never changed. Choose another name or --version"
         )
+    if out.suffix != PACK_SUFFIX:
+        raise ExportError(
+            f"{out}: a device opens files named *{PACK_SUFFIX} only. Use --out {pack_name(task, version)}"
+        )
     run.task(task)
     backbone = load_run_backbone(run, source=backbone_source)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -146,11 +154,12 @@ def _write_bundle(folder: Path, backbone: Backbone, device: DeviceProfile) -> Bu
     return write_bundle(
         folder,
         fingerprint=backbone.fingerprint,
-        backbone=Path(spec.source).name,
+        backbone=Path(spec.source).resolve().name,
         dimensions=spec.dimensions,
         attention=ATTENTION,
         pooling=spec.pooling,
         preprocessing=spec.preprocessing,
         profile=Profile(name=device.name, providers=device.providers, precision=device.precision),
-        versions=package_versions("edgecl", "torch", "transformers", "onnx", "onnxruntime"),
+        versions=package_versions("edgecl", "torch", "transformers", "onnx")
+        | {"onnxruntime": import_onnxruntime().__version__},
     )

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from edgecl.errors import EdgeclError, ParityError
 
-__all__ = ["ExportError", "ParityError"]
+__all__ = ["TESTED_TORCH", "ExportError", "ParityError"]
+
+TESTED_TORCH = "2.13.0"
 
 
 class ExportError(EdgeclError):

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 from torch.export import Dim
 
-from edgecl_export.errors import ExportError
+from edgecl_export.errors import TESTED_TORCH, ExportError
 from edgecl_runtime.preprocess import ImagePreprocessing
 from edgecl_runtime.tensors import GRAPH_INPUTS, graph_shapes
 
@@ -160,7 +160,7 @@ def _take_batch_from_own_input(model: onnx.ModelProto) -> None:
         elif start <= task_axis < end:
             raise ExportError(
                 f"the exporter takes the batch size from {node.input[0]}, so the graph cannot serve one task for "
-                "a whole batch. Export with the torch version of constraints.txt"
+                f"a whole batch. Export with torch {TESTED_TORCH}"
             )
 
 

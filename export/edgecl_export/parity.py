@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecl.training.features import features as torch_features
-from edgecl_export.errors import ParityError
+from edgecl_export.errors import TESTED_TORCH, ParityError
 from edgecl_runtime.engine import ActiveTask
 from edgecl_runtime.heads import linear_scores
 
@@ -37,7 +37,8 @@ class Parity:
         items: Real inputs compared.
         max_difference: Largest absolute difference of a feature between the graph and torch in float64.
         torch_difference: The same between torch in float32 and in float64: what float32 costs on these inputs.
-        tolerance: What is allowed: a fixed bound, or a few times `torch_difference` where that is more.
+        tolerance: What is allowed: a fixed bound, or a few times `torch_difference` where that is more, but never
+            more than 1e-4 of the largest feature.
         labels_differ: Inputs whose predicted label differs.
     """
 
@@ -60,15 +61,24 @@ class Parity:
         """Do nothing if the gate is passed.
 
         Raises:
-            ParityError: It is not.
+            GateError: It is not.
         """
         if not self.holds:
-            raise ParityError(
+            raise GateError(
                 f"{'the bare backbone' if self.task is None else f'task {self.task!r}'}: features differ by "
                 f"{self.max_difference:.1e} between torch and onnxruntime on {self.items} held-out inputs (allowed: "
                 f"{self.tolerance:.0e}), labels on {self.labels_differ} of them. It was not written. "
-                "Export with the versions of constraints.txt, and report this if it persists"
+                f"Export with torch {TESTED_TORCH}, and report this if it persists",
+                parity=self,
             )
+
+
+class GateError(ParityError):
+    """The gate was not passed; `parity` says by how much."""
+
+    def __init__(self, message: str, *, parity: Parity) -> None:
+        super().__init__(message)
+        self.parity = parity
 
 
 class Reference:
@@ -96,7 +106,7 @@ def compare_bare(reference: Reference, engine: Engine, preprocessor: Preprocesso
     """Return how far the exported graph without a task is from torch on prepared inputs."""
     expected, own = reference.features(items, None)
     found = engine_features(engine, preprocessor, items, None)
-    tolerance = max(NO_TASK_TOLERANCE, OWN_ERRORS * own)
+    tolerance = _allowed(NO_TASK_TOLERANCE, own, expected)
     return Parity(None, len(items), _largest(found, expected), own, tolerance, 0)
 
 
@@ -126,8 +136,14 @@ def compare_task(
         linear_scores(each, active.head_weight, active.head_bias).argmax(axis=1) for each in (expected, found)
     ]
     differ = int((labels[0] != labels[1]).sum())
-    tolerance = max(TASK_TOLERANCE, OWN_ERRORS * own)
+    tolerance = _allowed(TASK_TOLERANCE, own, expected)
     return Parity(task, len(items), _largest(found, expected), own, tolerance, differ)
+
+
+def _allowed(fixed: float, own: float, expected: NDArray[np.floating]) -> float:
+    """Return the bound, or a few times torch's own error, but never more than 1e-4 of the largest feature."""
+    most = TASK_TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    return max(fixed, min(OWN_ERRORS * own, most))
 
 
 def engine_features(

@@ -15,16 +15,15 @@ def write_durably(path: Path, content: bytes) -> None:
     Raises:
         OSError: it could not be written; what was at `path` before is still there.
     """
-    import tempfile  # slow to import, and only writers need it
-
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
+    descriptor = os.open(
+        temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666
+    )  # less what the umask takes away
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):

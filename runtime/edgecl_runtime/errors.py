@@ -203,7 +203,8 @@ class UnknownTaskError(InputError):
     def __init__(self, task: str, *, known: Iterable[str]) -> None:
         names = ", ".join(known) or "none"
         super().__init__(
-            f"task {task!r} has no open pack (open: {names}). Add its pack with Runtime.add(path)."
+            f"task {task!r} has no open pack (open: {names}). "
+            "Add its pack with Runtime.add(path), or name its folder with --packs."
         )
         self.task = task
 

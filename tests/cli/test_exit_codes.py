@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -196,3 +199,23 @@ def test_the_code_of_an_error_is_its_own(
 
     monkeypatch.setattr("edgecl_runtime.pack.read_pack", fail)
     assert_refused(call("pack", "show", image_field.pack("hues")), 4, "edgecl: odd")
+
+
+def test_code_4_is_a_hub_that_cannot_be_reached(tmp_path: Path) -> None:
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"}
+    }
+    environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    command = [
+        sys.executable,
+        "-c",
+        "from edgecl.cli import main; main()",
+        "backbone",
+        "show",
+        "nobody/nothing",
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "the hub cannot be reached" in done.stderr

@@ -96,7 +96,8 @@ def test_a_task_that_is_there_already_is_not_trained_again(
 ) -> None:
     called = call("train", image_field.run.folder, "--task", f"Hues={make_data(tmp_path, 'image')}")
     assert (called.code, called.out) == (1, "")
-    assert called.err.endswith("task 'hues' is finished already. Choose another name to train it again\n")
+    assert "task 'hues' is finished already, on " in called.err
+    assert called.err.endswith("Choose another name to train it again\n")
 
 
 @pytest.mark.parametrize(

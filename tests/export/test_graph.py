@@ -227,7 +227,7 @@ def test_a_graph_that_reads_the_batch_size_among_others_from_a_task_is_refused(
     window: dict[str, int],
 ) -> None:
     model = make_graph("prefix_k", **window)
-    with pytest.raises(ExportError, match="takes the batch size from prefix_k.*constraints.txt"):
+    with pytest.raises(ExportError, match="takes the batch size from prefix_k.*Export with torch"):
         make_task_optional(model, DIMENSIONS)
 
 

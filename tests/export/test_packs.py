@@ -174,6 +174,17 @@ def test_a_pack_that_is_read_back_differently_is_removed(
 
     monkeypatch.setattr(packs, "write_pack", write_another)
     out = tmp_path / "tones.ecpack"
-    with pytest.raises(ExportError, match="read back differs from what was written; check the disk"):
+    with pytest.raises(ExportError, match="read back differ from what was written; check the disk"):
         add_pack(image_field.run, "tones", bundle_folder=image_field.bundle, out=out, version=1)
     assert not out.exists()
+
+
+def test_a_file_that_no_device_would_open_is_refused(image_field: Field, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"shades-1\.ecpack"):
+        add_pack(
+            image_field.run,
+            "shades",
+            bundle_folder=image_field.bundle,
+            out=tmp_path / "shades.pack",
+            version=1,
+        )

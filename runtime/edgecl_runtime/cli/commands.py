@@ -18,7 +18,10 @@ __all__ = ["list_packs", "print_error", "run", "verify"]
 
 def run(arguments: argparse.Namespace) -> int:
     """Print input, label and probability of each input."""
-    runtime = Runtime.open(arguments.bundle, arguments.packs)
+    runtime = Runtime.open(arguments.bundle, arguments.packs, skip_bad_packs=True)
+    code = _report(runtime.skipped_packs)
+    if code and arguments.task not in runtime.tasks:
+        return code
     inputs = _inputs(arguments.inputs)
     prediction = runtime.predict(inputs, task=arguments.task)
     if arguments.json:
@@ -63,6 +66,9 @@ def verify(arguments: argparse.Namespace) -> int:
     errors = list(runtime.skipped_packs)
     rows: list[dict[str, Any]] = []
     for task in arguments.task or runtime.tasks:
+        if errors and task not in runtime.tasks:  # its pack may be one of those that cannot be used
+            rows.append({"task": task, "ok": False, "difference": None})
+            continue
         try:
             rows.append({"task": task, "ok": True, "difference": runtime.verify(task)})
         except ProbeMismatchError as error:

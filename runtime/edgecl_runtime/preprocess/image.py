@@ -109,7 +109,11 @@ def _from_array(pixels: Pixels) -> Image:
 
 def _prepare_file(path: Path, spec: ImagePreprocessing) -> Pixels:
     pillow = import_extra("PIL.Image", extras=("image",))
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError:  # a text that is longer than a name may be
+        is_file = False
+    if not is_file:
         raise InputError(f"{path}: found no file, expected an image")
     try:
         opened = pillow.open(path)

@@ -117,11 +117,11 @@ def test_a_damaged_tokenizer_is_refused(tmp_path: Path, content: bytes) -> None:
         read_texts(tmp_path)
 
 
-@pytest.mark.parametrize(("declared", "pooling"), [("true", "mean"), ("false", "cls")])
+@pytest.mark.parametrize(("declared", "pooling"), [("mean_tokens", "mean"), ("cls_token", "cls")])
 def test_pooling_is_what_sentence_transformers_declare(tmp_path: Path, declared: str, pooling: str) -> None:
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text(
-        f'{{"pooling_mode_mean_tokens": {declared}}}', encoding="utf-8"
+        f'{{"pooling_mode_{declared}": true}}', encoding="utf-8"
     )
     assert text_pooling(str(tmp_path), default="cls") == pooling
 
@@ -151,3 +151,10 @@ def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
 def test_arithmetic_that_the_device_does_not_do_is_refused(tmp_path: Path, declared: dict[str, Any]) -> None:
     with pytest.raises(BackboneError, match="expected both with 1/255"):
         image_preprocessing(image_folder(tmp_path, **declared), size=32)
+
+
+def test_pooling_that_is_neither_mean_nor_cls_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_max_tokens": true}')
+    with pytest.raises(BackboneError, match="neither mean nor cls"):
+        text_pooling(str(tmp_path), default="cls")

@@ -4,12 +4,28 @@ import pickle
 
 import pytest
 
-from edgecl.errors import BackboneError, ConfigError, DataError, EdgeclError, ParityError, RunError
+from edgecl.errors import (
+    BackboneError,
+    ConfigError,
+    DataError,
+    EdgeclError,
+    NetworkError,
+    ParityError,
+    RunError,
+)
 
 
 @pytest.mark.parametrize(
     ("kind", "exit_code"),
-    [(EdgeclError, 1), (ConfigError, 2), (DataError, 2), (BackboneError, 1), (RunError, 1), (ParityError, 3)],
+    [
+        (EdgeclError, 1),
+        (ConfigError, 2),
+        (DataError, 2),
+        (BackboneError, 1),
+        (NetworkError, 4),
+        (RunError, 1),
+        (ParityError, 3),
+    ],
 )
 def test_every_error_is_an_edgecl_error_with_its_exit_code(kind: type[EdgeclError], exit_code: int) -> None:
     assert issubclass(kind, EdgeclError)
