@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -68,6 +69,23 @@ def test_device_code_compiles_and_uses_public_names_only() -> None:
     imported = re.findall(r"from edgecl_runtime import (.+)", blocks("python")[0])
     assert code.co_names
     assert all(name.strip() in edgecl_runtime.__all__ for line in imported for name in line.split(","))
+
+
+def test_figures_of_the_table_are_those_that_the_named_commands_wrote() -> None:
+    for stream in ("vision-3", "text-3"):
+        summary = json.loads((ROOT / "docs" / "results" / f"{stream}.json").read_text(encoding="utf-8"))[
+            "summary"
+        ]
+        rows = {**summary["tasks"], "added": summary["added_task"]}
+        for row in rows.values():
+            shown = f"{row['accuracy']['mean']:.1f} ± {row['accuracy']['sd']:.1f} | {row['best_floor']['mean']:.1f}"
+            assert shown in README
+        gain = summary["average_gain"]
+        assert f"{gain['mean']:+.1f} ± {gain['sd']:.1f}" in README
+
+
+def test_nothing_is_left_to_fill_in() -> None:
+    assert re.findall(r"^[A-Z_]{6,}$", README, flags=re.MULTILINE) == []
 
 
 def test_every_file_that_the_readme_links_to_exists() -> None:
