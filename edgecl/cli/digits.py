@@ -60,6 +60,7 @@ class DemoResult:
         backbone_bytes: Of the graph that all tasks share.
         same_task_ms: Median time of a call that asks the task of the call before, milliseconds.
         switch_ms: Median extra time of a call that asks another task, milliseconds.
+        switch_error_ms: Standard error of that median: what this machine cannot tell apart.
         example: An image on disk to try.
         seconds: Wall time of everything.
     """
@@ -70,6 +71,7 @@ class DemoResult:
     backbone_bytes: int
     same_task_ms: float
     switch_ms: float
+    switch_error_ms: float
     example: Path
     seconds: float
 
@@ -91,10 +93,11 @@ class DemoResult:
     @property
     def switch_line(self) -> str:
         """The cost of a switch, for people."""
-        share = self.switch_ms / self.same_task_ms
-        return (
-            f"{self.switch_ms * 1000:+.0f} us on a call of {self.same_task_ms:.2f} ms ({share:+.1%}), median"
-        )
+        measured = f"{self.switch_ms * 1000:+.0f} ± {self.switch_error_ms * 1000:.0f} us"
+        call = f"a call of {self.same_task_ms:.2f} ms"
+        if abs(self.switch_ms) <= 2 * self.switch_error_ms:
+            return f"too quick to be told apart from noise here: {measured} on {call}"
+        return f"{measured} on {call} ({self.switch_ms / self.same_task_ms:+.1%})"
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as one JSON object."""
@@ -131,7 +134,7 @@ def run_demo(out: Path, *, say: Say) -> DemoResult:
     data = [load_task(spec, seed=run.record.config.seed) for spec in tasks]
     runtime, arrivals = _arrive(exported.packs, data, out)
     say("4/4  measuring the switch between tasks")
-    same_ms, switch_ms = _switch_latency(runtime, data)
+    same_ms, switch_ms, switch_error_ms = _switch_latency(runtime, data)
     return DemoResult(
         arrivals=arrivals,
         parity=max(parity.max_difference for parity in worst),
@@ -139,6 +142,7 @@ def run_demo(out: Path, *, say: Say) -> DemoResult:
         backbone_bytes=runtime.bundle.graph_path.stat().st_size,
         same_task_ms=same_ms,
         switch_ms=switch_ms,
+        switch_error_ms=switch_error_ms,
         example=_write_example(data[0], out),
         seconds=time.perf_counter() - started,
     )
@@ -197,8 +201,10 @@ def _digest(prediction: Prediction) -> str:
     return hashlib.sha256(prediction.features.tobytes() + prediction.probabilities.tobytes()).hexdigest()
 
 
-def _switch_latency(runtime: Runtime, data: Sequence[TaskData]) -> tuple[float, float]:
-    """Return medians in milliseconds: a call that stays with its task, and how much longer one that switches takes.
+def _switch_latency(runtime: Runtime, data: Sequence[TaskData]) -> tuple[float, float, float]:
+    """Return a call that stays with its task, the extra time of one that switches, and the standard error of that.
+
+    The first two are medians, all in milliseconds.
 
     Every task is asked twice in a row, so that each call that switches has a neighbour that does not.
     """
@@ -209,7 +215,9 @@ def _switch_latency(runtime: Runtime, data: Sequence[TaskData]) -> tuple[float, 
             switching, staying = (_call_ms(runtime, image, task.name) for _ in range(2))
             stay.append(staying)
             extra.append(switching - staying)
-    return statistics.median(stay), statistics.median(extra)
+    # Of a median of normal errors: sqrt(pi / 2) times that of the mean.
+    error = 1.2533 * statistics.stdev(extra) / len(extra) ** 0.5
+    return statistics.median(stay), statistics.median(extra), error
 
 
 def _call_ms(runtime: Runtime, image: object, task: str) -> float:
