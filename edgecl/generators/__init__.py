@@ -1,0 +1,59 @@
+"""Hypernetworks that generate prefixes or adapters of every task from an embedding of the task."""
+
+from edgecl.generators.base import Generator
+from edgecl.generators.drift import DriftForm, choose_tasks, drift, relative_drift
+from edgecl.generators.guidance import (
+    decoder_loss,
+    distance_loss,
+    fresh_decoder,
+    guidance_weight,
+    paper_loss,
+    shared_decoder,
+)
+from edgecl.generators.interval import IntervalConfig, IntervalGenerator, universal_embedding
+from edgecl.generators.layout import (
+    AdapterTensors,
+    Layout,
+    RowPlan,
+    adapter_from_rows,
+    adapter_plan,
+    prefix_from_rows,
+    prefix_plan,
+    rows_from_adapter,
+    rows_from_prefix,
+)
+from edgecl.generators.lookahead import adam_step, ahead
+from edgecl.generators.recurrent import RecurrentConfig, RecurrentGenerator
+from edgecl.generators.rowwise import RowwiseConfig, RowwiseGenerator
+
+__all__ = [
+    "AdapterTensors",
+    "DriftForm",
+    "Generator",
+    "IntervalConfig",
+    "IntervalGenerator",
+    "Layout",
+    "RecurrentConfig",
+    "RecurrentGenerator",
+    "RowPlan",
+    "RowwiseConfig",
+    "RowwiseGenerator",
+    "adam_step",
+    "adapter_from_rows",
+    "adapter_plan",
+    "ahead",
+    "choose_tasks",
+    "decoder_loss",
+    "distance_loss",
+    "drift",
+    "fresh_decoder",
+    "guidance_weight",
+    "paper_loss",
+    "prefix_from_rows",
+    "prefix_plan",
+    "relative_drift",
+    "rows_from_adapter",
+    "rows_from_prefix",
+    "shared_decoder",
+    "universal_embedding",
+]
