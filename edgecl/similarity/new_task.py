@@ -1,0 +1,108 @@
+"""How similar the tasks of a finished run are to a new one, from the training items of the new one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgecl.errors import DataError, RunError
+from edgecl.similarity.comparison import Comparison, compare
+from edgecl.similarity.items import draw_items
+from edgecl.streams import Split, TaskData, TaskSpec, check_items, load_task
+from edgecl.training.features import features
+from edgecl.training.loop import choose_device
+from edgecl.training.train import load_run_backbone
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgecl.backbones.huggingface import Backbone
+    from edgecl.similarity.estimate import Similarity
+    from edgecl.similarity.hscore import Method
+    from edgecl.similarity.refusal import Refusal
+    from edgecl.streams import Progress
+    from edgecl.training.run import Run
+
+BARE = "no task"
+"""The source that is the bare backbone; no task can have this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task that was compared with those of a run.
+
+    Attributes:
+        name: The new task.
+        items: Training items that were used.
+        labels: Its classes; a dropped label of a similarity is a position among them.
+        comparison: Of the bare backbone (`BARE`) and of the run's tasks, in the order of training.
+    """
+
+    name: str
+    items: int
+    labels: tuple[str, ...]
+    comparison: Comparison
+
+
+def compare_new_task(
+    run: Run,
+    spec: TaskSpec,
+    *,
+    method: Method,
+    progress: Progress,
+    on_source: Callable[[str, Similarity | Refusal], None],
+    backbone_source: str | None = None,
+) -> NewTask:
+    """Return how much each task of a run says about the labels of a new one; nothing is trained or written.
+
+    Args:
+        run: With one finished task or more.
+        spec: The new task; of its training items a stratified sample is used.
+        method: Which score.
+        progress: Told how many items were read and decoded.
+        on_source: Told about each source as it is done.
+        backbone_source: Where the backbone lies now, if not where the run was made.
+
+    Raises:
+        RunError: The run has no finished task, is damaged, or the backbone is another one.
+        BackboneError: The backbone cannot be loaded.
+        DataError: The data cannot be read, or are not what the backbone reads.
+    """
+    if not run.tasks:
+        raise RunError(f"{run.folder}: no finished task to compare with. Train one: edgecl train")
+    seed = run.record.config.seed
+    backbone = load_run_backbone(run, source=backbone_source)
+    data = _sample(load_task(spec, seed=seed), seed=seed)
+    if data.modality != backbone.spec.modality:
+        raise DataError.at(
+            spec.data,
+            found=f"{data.modality}s",
+            expected=f"{backbone.spec.modality}s, which {backbone.spec.source} reads",
+            fix="Compare with a run on a backbone of the other kind.",
+        )
+    sources = _source_features(run, backbone, data, progress)
+    comparison = compare(sources, data.train.targets, method=method, seed=seed, on_source=on_source)
+    return NewTask(spec.name, len(data.train), data.labels, comparison)
+
+
+def _sample(data: TaskData, *, seed: int) -> TaskData:
+    """Return the task with the items that are compared and no others, so that no others are decoded."""
+    drawn = draw_items(data.train.targets, seed=seed)
+    train = Split(tuple(data.train.items[position] for position in drawn), data.train.targets[drawn])
+    return replace(data, train=train, test=Split((), np.empty(0, dtype=np.int64)))
+
+
+def _source_features(
+    run: Run, backbone: Backbone, data: TaskData, progress: Progress
+) -> dict[str, NDArray[np.floating]]:
+    """Return features [n, D] of the training items under the bare backbone and under each task of the run."""
+    prepared = check_items(data, backbone.preprocessor, progress=progress).train
+    backbone.module.to(choose_device(run.record.config.training.device))
+    sources = {BARE: None} | {record.name: run.tensors(record.name) for record in run.tasks}
+    return {
+        name: features(backbone.module, prepared, preprocessor=backbone.preprocessor, task=task)
+        for name, task in sources.items()
+    }

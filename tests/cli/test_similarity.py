@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecl.cli.similarity import METHODS
+from edgecl.similarity import METHODS as KNOWN
+from edgecl.training.run import Run
+from tests.cli.conftest import Call
+from tests.edgecl.factories import make_image_data, make_text_data
+from tests.exported import Field, digests
+
+SOURCES = [None, "shades", "hues", "tones"]
+
+
+@pytest.fixture(scope="module")
+def new(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data of a task that no run has seen, 40 training items of 2 classes."""
+    return make_image_data(tmp_path_factory.mktemp("new") / "new.npz", items=50, classes=2, seed=9)
+
+
+def make_parted(path: Path, train_labels: list[int]) -> Path:
+    """Write images with a test part of its own, so that each training item is known."""
+    random = np.random.default_rng(0)
+    train, test = np.array(train_labels), np.unique(train_labels)
+    images = random.integers(0, 255, (len(train) + len(test), 8, 8, 3)).astype(np.uint8)
+    np.savez(
+        path,
+        train_images=images[: len(train)],
+        train_labels=train,
+        test_images=images[len(train) :],
+        test_labels=test,
+    )
+    return path
+
+
+def test_the_bare_backbone_and_every_task_are_sources(image_field: Field, new: Path, call: Call) -> None:
+    called = call("similarity", image_field.run.folder, "--task", f"new={new}", "--json")
+    assert called.code == 0
+    assert [source["source"] for source in called.json["sources"]] == SOURCES
+    assert called.json["run"] == str(image_field.run.folder)
+    assert (called.json["task"], called.json["method"], called.json["items"]) == ("new", "h_lwc", 40)
+
+
+def test_a_source_says_all_there_is_to_know_about_its_number(
+    image_field: Field, new: Path, call: Call
+) -> None:
+    source = call("similarity", image_field.run.folder, "--task", f"new={new}", "--json").json["sources"][1]
+    assert list(source) == [
+        "source",
+        "value",
+        "standard_error",
+        "h_loo",
+        "chance",
+        "alpha",
+        "n",
+        "rank",
+        "classes",
+    ]
+    assert 0.0 < source["value"] <= 1.0
+    assert (source["chance"], source["n"], source["classes"]) == (0.0, 40, 2)
+
+
+def test_features_of_a_task_differ_from_those_of_the_bare_backbone(
+    image_field: Field, new: Path, call: Call
+) -> None:
+    sources = call("similarity", image_field.run.folder, "--task", f"new={new}", "--json").json["sources"]
+    assert len({source["value"] for source in sources}) == 4
+
+
+def test_the_result_is_a_table_with_a_verdict(image_field: Field, new: Path, call: Call) -> None:
+    called = call("similarity", image_field.run.folder, "--task", f"new={new}")
+    title, columns, *rows = called.out.splitlines()
+    assert title == "new: 40 training items"
+    assert columns.split() == ["source", "h_lwc", "s.e.", "h_loo"]
+    assert [row[:8].strip() for row in rows[:4]] == ["no task", "shades", "hues", "tones"]
+    assert rows[-1].startswith(("reliable: ", "not reliable: "))
+
+
+def test_progress_is_on_standard_error(image_field: Field, new: Path, call: Call) -> None:
+    called = call("similarity", image_field.run.folder, "--task", f"new={new}", "--json")
+    assert [line.split(":")[0] for line in called.err.splitlines()] == ["no task", "shades", "hues", "tones"]
+
+
+def test_nothing_is_written_and_the_answer_is_always_the_same(
+    image_field: Field, new: Path, call: Call
+) -> None:
+    before = digests(image_field.run.folder)
+    command = ("similarity", image_field.run.folder, "--task", f"new={new}", "--json")
+    assert call(*command).out == call(*command).out
+    assert digests(image_field.run.folder) == before
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_can_be_asked_for(method: str, image_field: Field, new: Path, call: Call) -> None:
+    called = call("similarity", image_field.run.folder, "--task", f"new={new}", "--method", method, "--json")
+    assert (called.code, called.json["method"]) == (0, method)
+
+
+def test_the_methods_are_those_of_the_library() -> None:
+    assert METHODS == KNOWN
+
+
+def test_texts_are_compared_too(text_field: Field, tmp_path: Path, call: Call) -> None:
+    data = make_text_data(tmp_path / "new.jsonl", items=40)
+    called = call("similarity", text_field.run.folder, "--task", f"new={data}", "--json")
+    assert [source["source"] for source in called.json["sources"]] == [None, *text_field.tasks]
+
+
+def test_too_few_items_give_a_reason_instead_of_a_number(
+    image_field: Field, tmp_path: Path, call: Call
+) -> None:
+    task = f"few={make_parted(tmp_path / 'few.npz', [0, 0, 1, 2, 3])}"
+    said = "5 samples of 4 classes say nothing about transfer"
+    shown = call("similarity", image_field.run.folder, "--task", task)
+    printed = call("similarity", image_field.run.folder, "--task", task, "--json")
+    assert (shown.code, printed.code) == (0, 0)
+    assert shown.out.strip().startswith(f"no number: {said}")
+    assert printed.json["reliable"] is False
+    assert [source["value"] for source in printed.json["sources"]] == [None] * 4
+    assert all(said in source["reason"] for source in printed.json["sources"])
+
+
+def test_classes_with_a_single_item_are_left_out_by_name(
+    image_field: Field, tmp_path: Path, call: Call
+) -> None:
+    data = make_parted(tmp_path / "rare.npz", [3, 3, 3, 3, 5, 7, 7, 7, 7])
+    shown = call("similarity", image_field.run.folder, "--task", f"rare={data}")
+    printed = call("similarity", image_field.run.folder, "--task", f"rare={data}", "--json")
+    assert "left out, a single item each: 5" in shown.out.splitlines()
+    assert (printed.json["dropped"], printed.json["classes"], printed.json["items"]) == (["5"], 3, 9)
+    assert [(source["n"], source["classes"]) for source in printed.json["sources"]] == [(8, 2)] * 4
+
+
+def test_an_error_that_is_not_known_is_null(image_field: Field, tmp_path: Path, call: Call) -> None:
+    data = make_image_data(tmp_path / "pairs.npz", items=6, classes=2)
+    called = call("similarity", image_field.run.folder, "--task", f"pairs={data}", "--json")
+    assert [source["standard_error"] for source in called.json["sources"]] == [None] * 4
+    assert called.json["reliable"] is False
+
+
+def test_a_run_without_a_task_has_nothing_to_compare_with(
+    image_field: Field, new: Path, tmp_path: Path, call: Call
+) -> None:
+    run = image_field.copy_run(tmp_path)
+    for record in Run.open(run.folder).tasks:
+        (run.task_folder(record.name) / "task.json").unlink()
+    called = call("similarity", run.folder, "--task", f"new={new}")
+    assert (called.code, called.out) == (1, "")
+    assert "no finished task to compare with" in called.err
+
+
+def test_data_of_the_other_kind_are_refused(image_field: Field, tmp_path: Path, call: Call) -> None:
+    data = make_text_data(tmp_path / "new.jsonl")
+    called = call("similarity", image_field.run.folder, "--task", f"new={data}")
+    assert called.code == 2
+    assert "found texts, expected images" in called.err
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--task", "new"), ("--task", "new=data", "--method", "best"), ("--task", "new=nowhere")]
+)
+def test_wrong_usage_and_missing_data_end_with_2(
+    options: tuple[str, ...], image_field: Field, call: Call
+) -> None:
+    called = call("similarity", image_field.run.folder, *options)
+    assert (called.code, called.out) == (2, "")
+
+
+def test_a_backbone_that_moved_can_be_named(
+    image_field: Field, new: Path, tmp_path: Path, call: Call
+) -> None:
+    run = image_field.copy_run(tmp_path)
+    path = run.folder / "run.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["config"]["backbone"]["source"] = str(tmp_path / "gone")
+    path.write_text(json.dumps(content), encoding="utf-8")
+    command = ("similarity", run.folder, "--task", f"new={new}", "--json")
+    assert call(*command).code != 0
+    assert call(*command, "--backbone", image_field.backbone).code == 0

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgecl.errors import ConfigError, DataError
+from edgecl.similarity import METHODS, Method, Refusal, estimate
+from edgecl.similarity.hscore import h_lwc, shrinkage
+from edgecl.similarity.leave_one_out import h_loo
+from tests.edgecl.similarity.factories import make_features, similarity_of, spectrum_of
+
+
+def test_the_value_is_the_corrected_score_with_leave_one_out_beside_it() -> None:
+    features, labels = make_features()
+    spectrum = spectrum_of(features, labels)
+    similarity = similarity_of(features, labels)
+    assert (similarity.method, similarity.value, similarity.cross_check) == (
+        "h_lwc",
+        h_lwc(spectrum),
+        h_loo(spectrum),
+    )
+    assert (similarity.n, similarity.rank, similarity.classes) == (60, 7, 4)
+    assert (similarity.alpha, similarity.chance, similarity.dropped) == (shrinkage(spectrum), 0.0, ())
+
+
+def test_leave_one_out_is_checked_against_the_corrected_score() -> None:
+    features, labels = make_features()
+    assert similarity_of(features, labels, method="h_loo").cross_check == h_lwc(spectrum_of(features, labels))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_gives_a_number_with_an_error(method: Method) -> None:
+    similarity = similarity_of(*make_features(), method=method)
+    assert similarity.method == method
+    assert 0.0 < similarity.standard_error < 1.0
+    assert len(similarity.replicates) == 20
+
+
+def test_the_same_seed_gives_the_same_answer_and_another_one_other_subsamples() -> None:
+    features, labels = make_features()
+    assert estimate(features, labels, seed=3) == estimate(features, labels, seed=3)
+    assert similarity_of(features, labels, seed=4).replicates != similarity_of(features, labels).replicates
+
+
+def test_the_standard_error_is_how_far_new_samples_scatter() -> None:
+    features, labels = make_features(items=6000)
+    samples = [similarity_of(part, labels[:200]) for part in features.reshape(30, 200, 7)]
+    scatter = np.std([each.value for each in samples])
+    assert np.mean([each.standard_error for each in samples]) == pytest.approx(scatter, rel=0.35)
+
+
+def test_classes_with_a_single_sample_are_named_and_change_nothing() -> None:
+    features, labels = make_features()
+    more = similarity_of(np.vstack([features[:1] + 9.0, features]), np.append([11], labels))
+    plain = similarity_of(features, labels)
+    assert more.dropped == (11,)
+    assert (more.value, more.replicates) == (plain.value, plain.replicates)
+
+
+def test_two_samples_of_each_class_have_a_value_and_no_error() -> None:
+    similarity = similarity_of(*make_features(items=8, width=3))
+    assert math.isfinite(similarity.value)
+    assert similarity.standard_error == math.inf
+
+
+def test_too_few_samples_give_no_number() -> None:
+    refusal = estimate(np.zeros((5, 3)), np.array([0, 0, 0, 1, 2]))
+    assert isinstance(refusal, Refusal)
+    assert "5 samples of 3 classes" in refusal.reason
+
+
+@pytest.mark.parametrize("method", ["h_raw", "h_adj"])
+def test_fewer_samples_than_dimensions_give_no_number_without_shrinkage(method: Method) -> None:
+    refusal = estimate(*make_features(items=40, width=50), method=method)
+    assert isinstance(refusal, Refusal)
+    assert f"the same {method} for every task" in refusal.reason
+
+
+def test_a_score_that_subsamples_cannot_have_has_no_error_and_is_not_given() -> None:
+    refusal = estimate(*make_features(items=56, width=50), method="h_raw")
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason.startswith("no standard error: of the subsamples, 44 samples of 50 features")
+
+
+def test_features_that_are_not_finite_are_an_error() -> None:
+    features, labels = make_features()
+    features[0, 0] = np.nan
+    with pytest.raises(DataError, match="NaN or infinity in 1 of 60 rows"):
+        estimate(features, labels)
+
+
+@pytest.mark.parametrize(
+    "options", [{"method": "pillai"}, {"subsamples": 1}, {"fraction": 0.0}, {"fraction": 1.0}]
+)
+def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        estimate(*make_features(), **options)
