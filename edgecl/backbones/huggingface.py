@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +13,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging as transformers_logging
 
+from edgecl.backbones import contained as _contained  # noqa: F401  # before the modules that it guards
 from edgecl.backbones import embedded
 from edgecl.backbones.families import Family, Pooling, family_of
 from edgecl.backbones.injection import InjectedBackbone
@@ -81,14 +81,15 @@ def _load(
     config = _read_config(place, source)
     family = family_of(config.model_type, source=source)
     model = _read_model(place, source, family)
-    tokenizer = None
+    tokenizer, tokenizer_folder = None, Path(place)
     if family.modality == "image":
         size = _square(config.image_size, source) if image_size is None else image_size
         preprocessing: Preprocessing = image_preprocessing(place, size=size)
         if pooling == "mean":
             raise BackboneError(f"{source}: pooling 'mean' is for texts; images are pooled by 'cls'")
     else:
-        preprocessing, tokenizer = text_preprocessing(place, config=config, max_tokens=max_tokens)
+        preprocessing, tokenizer_path = text_preprocessing(place, config=config, max_tokens=max_tokens)
+        tokenizer, tokenizer_folder = tokenizer_path.read_bytes(), tokenizer_path.parent
         pooling = pooling or text_pooling(place, default=family.pooling)
     spec = BackboneSpec(
         source=source,
@@ -103,14 +104,8 @@ def _load(
         # After the fingerprint: interpolation may differ in its last bit between machines.
         resize_position_embeddings(model, size=preprocessing.size, source=source)
     module = InjectedBackbone(model, family=family, pooling=spec.pooling)
-    return Backbone(spec, module, mark, tokenizer, _preprocessor(spec, tokenizer))
-
-
-def _preprocessor(spec: BackboneSpec, tokenizer: bytes | None) -> Preprocessor:
-    with TemporaryDirectory(prefix="edgecl-") as folder:
-        if tokenizer is not None:
-            (Path(folder) / "tokenizer.json").write_bytes(tokenizer)
-        return build_preprocessor(spec.preprocessing, folder=folder)
+    preprocessor = build_preprocessor(preprocessing, folder=tokenizer_folder)
+    return Backbone(spec, module, mark, tokenizer, preprocessor)
 
 
 def _read_config(place: str, source: str) -> PreTrainedConfig:

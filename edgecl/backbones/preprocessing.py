@@ -117,12 +117,12 @@ def _resize_to(config: dict[str, Any], size: int) -> int:
 
 def text_preprocessing(
     source: str, *, config: PreTrainedConfig, max_tokens: int | None
-) -> tuple[TextPreprocessing, bytes]:
-    """Return the declaration for texts and the bytes of `tokenizer.json`.
+) -> tuple[TextPreprocessing, Path]:
+    """Return the declaration for texts and where `tokenizer.json` lies.
 
     Raises:
-        BackboneError: The checkpoint has no fast tokenizer, a damaged one or another model's, or `max_tokens` is
-            not what the model can read.
+        BackboneError: The checkpoint has no fast tokenizer, a damaged one or another model's, says nowhere how
+            texts are padded, or `max_tokens` is not what the model can read.
     """
     path = checkpoint_file(source, "tokenizer.json")
     if path is None:
@@ -130,20 +130,46 @@ def text_preprocessing(
             f"{source}: tokenizer.json is missing. Save the fast tokenizer beside the weights: "
             "AutoTokenizer.from_pretrained(...).save_pretrained(folder)"
         )
-    content = path.read_bytes()
-    tokenizer = _read_tokenizer(content, path, vocab_size=config.vocab_size)
+    tokenizer = _read_tokenizer(path, vocab_size=config.vocab_size)
     least, most = tokenizer.num_special_tokens_to_add(False) + 1, config.max_position_embeddings
     limit = min(DEFAULT_MAX_TOKENS, most) if max_tokens is None else max_tokens
     if not least <= limit <= most:
         raise BackboneError(f"{source}: max_tokens is {limit}, expected {least} to {most} for this model")
-    pad_token = (_read_json(source, "tokenizer_config.json") or {}).get("pad_token", "[PAD]")
-    pad_id = tokenizer.token_to_id(pad_token["content"] if isinstance(pad_token, dict) else pad_token)
-    return TextPreprocessing(max_tokens=limit, pad_id=pad_id or 0, vocab_size=config.vocab_size), content
+    pad_id = _pad_id(source, tokenizer, config)
+    if not 0 <= pad_id < config.vocab_size:
+        raise BackboneError(f"{source}: the padding token is {pad_id}, expected 0 to {config.vocab_size - 1}")
+    return TextPreprocessing(max_tokens=limit, pad_id=pad_id, vocab_size=config.vocab_size), path
 
 
-def _read_tokenizer(content: bytes, path: Path, *, vocab_size: int) -> Tokenizer:
+def _pad_id(source: str, tokenizer: Tokenizer, config: PreTrainedConfig) -> int:
+    """Return the padding token that the checkpoint names, in the first of the places where it may do so."""
+    declared = _read_json(source, "tokenizer_config.json") or {}
+    token = _token(declared.get("pad_token", "[PAD]"), source)
+    if token is not None:
+        return tokenizer.token_to_id(token) or 0
+    special = _read_json(source, "special_tokens_map.json") or {}
+    token = _token(special.get("pad_token"), source)
+    padding = tokenizer.padding or {}
+    for found in (token and tokenizer.token_to_id(token), padding.get("pad_id"), config.pad_token_id):
+        if isinstance(found, int):
+            return found
+    raise BackboneError(
+        f"{source}: found pad_token null in tokenizer_config.json and no other padding token. "
+        'Name a token of the vocabulary there, such as "pad_token": "[PAD]"'
+    )
+
+
+def _token(value: Any, source: str) -> str | None:
+    """Return the text of a special token, which is stored as it is or as an object with its content."""
+    text = value.get("content") if isinstance(value, dict) else value
+    if text is None or isinstance(text, str):
+        return text
+    raise BackboneError(f"{source}: found pad_token {value!r}, expected the text of a token or null")
+
+
+def _read_tokenizer(path: Path, *, vocab_size: int) -> Tokenizer:
     try:
-        tokenizer = Tokenizer.from_str(content.decode("utf-8"))
+        tokenizer = Tokenizer.from_str(path.read_bytes().decode("utf-8"))
     except Exception as error:  # the library raises bare Exception on what it cannot read
         raise BackboneError(f"{path}: not a tokenizer ({error}); download the checkpoint again") from error
     largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.lib.npyio import NpzFile
-from transformers import ViTConfig, ViTModel
+from transformers import ViTConfig
 
 from edgecl.backbones.huggingface import quiet_transformers
 from edgecl.errors import BackboneError
@@ -58,10 +56,12 @@ def convert_timm_vit(weights: Path, folder: Path, *, mean: float = 0.5, std: flo
         raise BackboneError(f"{weights}: does not fit a ViT of its own sizes: {error}") from error
     if unknown := sorted(name for name in state if not name.startswith(_CLASS_HEAD)):
         raise BackboneError(f"{weights}: found {unknown[0]!r}, which a plain ViT does not have")
-    model = ViTModel(config, add_pooling_layer=False)
+    from transformers import ViTModel  # imports what `contained` guards, which came with huggingface above
+
     try:
+        model = ViTModel(config, add_pooling_layer=False)
         model.load_state_dict(renamed)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise BackboneError(f"{weights}: does not fit a ViT of its own sizes: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
     with quiet_transformers():
@@ -87,9 +87,19 @@ def _read(weights: Path) -> dict[str, NDArray[np.float32]]:
             packed = np.load(file, allow_pickle=False)
             if not isinstance(packed, NpzFile):
                 raise ValueError("a single array")
-            return {name: packed[name].astype(np.float32) for name in packed.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise BackboneError(f"{weights}: cannot be read as an .npz of tensors ({error})") from error
+            return {name: _tensor(packed, name) for name in packed.files}
+    except Exception as error:  # zipfile, its decompressors and numpy raise a dozen kinds on damaged bytes
+        reason = str(error) or type(error).__name__
+        raise BackboneError(f"{weights}: cannot be read as an .npz of tensors ({reason})") from error
+
+
+def _tensor(packed: NpzFile, name: str) -> NDArray[np.float32]:
+    array: object = packed[name]  # the bytes of what is no array
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        raise ValueError(f"{name!r} is no tensor of numbers")
+    if array.size == 0:
+        raise ValueError(f"{name!r} is empty")  # its shape may ask for a model of any size
+    return array.astype(np.float32)
 
 
 def _config(state: Mapping[str, NDArray[np.float32]]) -> ViTConfig:

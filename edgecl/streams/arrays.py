@@ -9,8 +9,6 @@ Integer labels are positions in `classes` where that is given, and become their 
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -66,16 +64,32 @@ def _load(path: Path) -> dict[str, Array]:
             stored = np.load(file, allow_pickle=False)
             if not isinstance(stored, NpzFile):
                 raise ValueError("a single array")
-            return {name: stored[name] for name in stored.files}
+            return {name: _array(stored, name) for name in stored.files}
     except OSError as error:
         raise unreadable(path, error) from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except MemoryError as error:
         raise DataError.at(
             path,
-            found=f"no plain .npz file ({error})",
+            found=f"arrays that do not fit in memory ({error})",
+            expected="images that do",
+            fix="Make the images smaller or fewer, or name a folder of image files.",
+        ) from error
+    except Exception as error:  # zipfile, its decompressors and numpy raise a dozen kinds on damaged bytes
+        raise DataError.at(
+            path,
+            found=f"no plain .npz file ({str(error) or type(error).__name__})",
             expected=_LAYOUT,
             fix="Save it again with numpy.savez_compressed, without objects.",
         ) from error
+
+
+def _array(stored: NpzFile, name: str) -> Array:
+    array = stored[name]
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name!r} is no array")  # numpy hands out the bytes of what is none
+    if array.dtype.kind == "U":
+        "".join(array.ravel().tolist()).encode()  # refuses code points that are no text
+    return array
 
 
 def _class_names(path: Path, classes: Array | None) -> list[str] | None:

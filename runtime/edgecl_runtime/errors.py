@@ -49,6 +49,15 @@ __all__ = [
 ]
 
 
+def _pip(*requirements: str) -> str:
+    """Return the commands that install one of these requirements, from the index or from a checkout."""
+    local = [name.replace("edgecl-runtime", "./runtime").partition(">=")[0] for name in requirements]
+    released, checkout = (
+        " or ".join(f'pip install "{name}"' for name in names) for names in (requirements, local)
+    )
+    return f"{released} (from a checkout: {checkout})"
+
+
 def _restore(kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
     error = kind.__new__(kind, *args)
     error.args = args
@@ -112,7 +121,7 @@ class PackTooNewError(PackError):
     """The pack needs a newer edgecl-runtime."""
 
     def __init__(self, where: str, *, found: str, expected: str, install: str) -> None:
-        super().__init__(f'{where}: found {found}, expected {expected}. Update with: pip install "{install}"')
+        super().__init__(f"{where}: found {found}, expected {expected}. Update with: {_pip(install)}")
         self.where, self.found, self.expected, self.install = where, found, expected, install
 
 
@@ -166,7 +175,7 @@ class BundleTooNewError(BundleError):
     """The bundle needs a newer edgecl-runtime."""
 
     def __init__(self, where: str, *, found: str, expected: str, install: str) -> None:
-        super().__init__(f'{where}: found {found}, expected {expected}. Update with: pip install "{install}"')
+        super().__init__(f"{where}: found {found}, expected {expected}. Update with: {_pip(install)}")
         self.where, self.found, self.expected, self.install = where, found, expected, install
 
 
@@ -177,7 +186,7 @@ class ProviderError(BundleError):
         found = ", ".join(active)
         super().__init__(
             f"{where}: the profile asks for {wanted}, but onnxruntime offers only {found}. "
-            'Install the matching onnxruntime (pip install "edgecl-runtime[gpu]" for CUDA and TensorRT), '
+            f"Install the matching onnxruntime, for CUDA and TensorRT with {_pip('edgecl-runtime[gpu]')}, "
             "or export the bundle for another device profile."
         )
         self.where, self.wanted, self.active = where, wanted, found
@@ -213,6 +222,6 @@ class MissingExtraError(EdgeclRuntimeError, ImportError):
     """A part that this call needs is not installed."""
 
     def __init__(self, module: str, *, extras: Iterable[str], reason: str) -> None:
-        lines = " or ".join(f'pip install "edgecl-runtime[{extra}]"' for extra in extras)
+        lines = _pip(*(f"edgecl-runtime[{extra}]" for extra in extras))
         super().__init__(f"{module} cannot be imported ({reason}). Install it with: {lines}")
         self.module = module

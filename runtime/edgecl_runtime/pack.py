@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import mmap
 import os
 import stat
 from collections.abc import Mapping
@@ -28,6 +27,7 @@ from edgecl_runtime.errors import (
     PackTooNewError,
 )
 from edgecl_runtime.manifest import FORMAT_VERSION, PackManifest, TensorEntry
+from edgecl_runtime.mapped import map_file
 from edgecl_runtime.pack_layout import (
     DIGITS,
     LENGTH_BYTES,
@@ -128,7 +128,7 @@ def _map_file(path: Path) -> memoryview:
         with path.open("rb") as stream:
             size_bytes = os.fstat(stream.fileno()).st_size
             _header_size(stream.read(LENGTH_BYTES), size_bytes, str(path))
-            return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+            return map_file(stream.fileno(), size_bytes)
     except (OSError, ValueError) as error:
         raise PackFormatError(str(path), found=f"no readable file ({error})", expected="a pack") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,13 +16,17 @@ _CHANGES = re.compile(
     r"^(?:creat|mkdir|mknod|rename|unlink|rmdir|link|symlink|truncate|chmod|chown|lchown|utime)\w*\("
     r"|^(?:fchmodat|fchownat|futimesat|utimensat|mkdirat|mknodat)\w*\("
 )
-_OPENS = re.compile(r'^open\w*\((?:[^"]*, )?"(?P<path>[^"]*)", (?P<flags>.*)\) = \d')
+_OPENS = re.compile(r'^open\w*\((?:[^"]*, )?"(?P<path>[^"]*)", (?P<flags>.*)\) += \d')
 _WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_TMPFILE")
-_FAILED = re.compile(r"\) = -1 ")
+_FAILED = re.compile(r"\) += -1 ")
 _NETWORK = re.compile(
     r"^(?:socket|connect|bind|listen|accept|send|recv|get(?:sock|peer)name|\w+sockopt)\w*\("
 )
-_TERMINALS = ("/dev/null", "/dev/tty", "/dev/pts/")
+# A path and, before it, the open folder that it starts from.
+_PATHS = re.compile(r'(?:\w+<(?P<folder>/[^>]*)>, )?"(?P<path>[^"]*)"')
+# What looks like a file and is the kernel: terminals, a process itself, and the semaphores of multiprocessing, which
+# a progress bar of torch's exporter makes.
+_KERNEL = ("/dev/null", "/dev/tty", "/dev/pts/", "/dev/shm/sem.", "/proc/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +34,21 @@ class Trace:
     """What one command and its children did.
 
     Attributes:
-        written: The calls that opened a file for writing or changed one, terminals left out.
+        folder: Where it ran.
+        written: The calls that opened a file for writing or changed one, those of the kernel left out.
         network: The calls that made or used a socket, of any family.
         opened: The paths of all files that were opened.
     """
 
+    folder: Path
     written: tuple[str, ...]
     network: tuple[str, ...]
     opened: frozenset[str]
+
+    def written_outside(self, folder: Path) -> tuple[str, ...]:
+        """Return the calls that wrote to something other than a folder and what is in it."""
+        inside = re.compile(rf"{re.escape(str(folder))}(?:/|$)")
+        return tuple(call for call in self.written if not all(map(inside.match, _paths(call, self.folder))))
 
 
 def why_not() -> str:
@@ -53,13 +65,15 @@ def trace(
     """Run a command to its end and return what it printed and what it did."""
     log.mkdir()
     # One file for each thread: calls of two threads are never mixed on a line.
-    strace = ["strace", "-ff", "-qq", "-s", "4096", "-e", "trace=%file,%network", "-o", str(log / "calls")]
+    strace = ["strace", "-ff", "--seccomp-bpf", "-qq", "-y", "-s", "4096"]
+    strace += ["-e", "trace=%file,%network", "-o", str(log / "calls")]
     done = subprocess.run(
         [*strace, *command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
     calls = list(_calls(log))
     return done, Trace(
-        written=tuple(call for call in calls if _is_write(call)),
+        folder=cwd,
+        written=tuple(call for call in calls if _is_write(call) and not _is_kernel(call, cwd)),
         network=tuple(call for call in calls if _NETWORK.match(call)),
         opened=frozenset(found["path"] for found in map(_OPENS.match, calls) if found),
     )
@@ -70,10 +84,18 @@ def _calls(log: Path) -> Iterator[str]:
         yield from path.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
+def _paths(call: str, folder: Path) -> list[str]:
+    """Return the absolute paths that a call in `folder` names."""
+    found = _PATHS.finditer(call)
+    return [os.path.normpath(folder / (match["folder"] or "") / match["path"]) for match in found]
+
+
 def _is_write(call: str) -> bool:
-    if _CHANGES.match(call):
-        return not _FAILED.search(call)
     opened = _OPENS.match(call)
-    if opened is None or not _WRITES.search(opened["flags"]):
-        return False
-    return not opened["path"].startswith(_TERMINALS)
+    if opened is not None:
+        return bool(_WRITES.search(opened["flags"]))
+    return bool(_CHANGES.match(call)) and not _FAILED.search(call)
+
+
+def _is_kernel(call: str, folder: Path) -> bool:
+    return all(path.startswith(_KERNEL) for path in _paths(call, folder))

@@ -62,3 +62,12 @@ def test_an_error_survives_a_process_border() -> None:
 def test_a_missing_onnxruntime_names_both_pip_lines() -> None:
     error = errors.MissingExtraError("onnxruntime", extras=("cpu", "gpu"), reason="not found")
     assert 'pip install "edgecl-runtime[cpu]" or pip install "edgecl-runtime[gpu]"' in str(error)
+
+
+def test_a_command_to_install_is_true_for_a_checkout_too() -> None:
+    missing = errors.MissingExtraError("PIL", extras=("image",), reason="not found")
+    old = errors.BundleTooNewError("b", found="1", expected="2", install="edgecl-runtime>=9.0.0")
+    assert str(missing).endswith(
+        'pip install "edgecl-runtime[image]" (from a checkout: pip install "./runtime[image]")'
+    )
+    assert str(old).endswith('"edgecl-runtime>=9.0.0" (from a checkout: pip install "./runtime")')

@@ -33,6 +33,7 @@ from tests.runtime.factories import (
     split,
 )
 
+OPEN_FILES = Path("/proc/self/fd")
 PROBE = np.ones((2, 8), np.float32)
 
 
@@ -89,6 +90,15 @@ def test_tensors_are_read_only_views_of_the_mapped_file(tmp_path: Path) -> None:
     assert not pack.tensors.head_weight.flags.owndata
     with pytest.raises(ValueError, match="read-only"):
         pack.tensors.head_weight[0, 0] = 1
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="this system does not show the files of a process")
+def test_packs_that_are_open_hold_no_descriptor(tmp_path: Path) -> None:
+    path = write_pack(tmp_path / "a.ecpack", make_manifest(), make_tensors(), PROBE)
+    before = len(list(OPEN_FILES.iterdir()))
+    packs = [read_pack(path) for _ in range(300)]
+    assert len(list(OPEN_FILES.iterdir())) == before
+    assert len(packs) == 300
 
 
 def test_a_pack_outlives_the_removal_of_its_file(tmp_path: Path) -> None:

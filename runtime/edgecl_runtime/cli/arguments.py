@@ -12,6 +12,7 @@ from edgecl_runtime.errors import EdgeclRuntimeError
 
 __all__ = ["build_parser", "main"]
 
+_STOPPED = 130  # what shells report of a program that SIGINT ended
 _EXIT_CODES = """\
 exit codes:
   0  done
@@ -20,6 +21,7 @@ exit codes:
   3  a pack or the bundle does not fit
   4  network
   5  a signature or hash was refused
+  130  stopped by you
 
 The result goes to stdout (--json: exactly one JSON object), errors go to stderr.
 """
@@ -50,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         commands.print_error(str(error))
         return EdgeclRuntimeError.exit_code
     except KeyboardInterrupt:
-        commands.print_error("interrupted")
-        return EdgeclRuntimeError.exit_code
+        commands.print_error("stopped")
+        return _STOPPED
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -110,6 +110,15 @@ def test_a_text_is_prepared_as_the_checkpoint_says(tmp_path: Path) -> None:
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 1, 0]]
 
 
+@pytest.mark.parametrize("family", ["bert", "vit"])
+def test_loading_writes_no_temporary_file(
+    tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder(tmp_path / "backbone", family)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    assert load_backbone(str(folder)).spec.source == str(folder)
+
+
 def test_pooling_is_the_callers_then_the_checkpoints_then_the_familys(tmp_path: Path) -> None:
     folder = make_text_folder(tmp_path)
     assert load_backbone(str(folder)).spec.pooling == "cls"

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 from transformers import BertConfig
 
 from edgecl.backbones.preprocessing import (
@@ -22,8 +24,10 @@ def image_folder(folder: Path, **declared: Any) -> str:
     return str(folder)
 
 
-def read_texts(folder: Path, *, positions: int = 512, max_tokens: int | None = None) -> TextPreprocessing:
-    config = BertConfig(vocab_size=12, max_position_embeddings=positions)
+def read_texts(
+    folder: Path, *, positions: int = 512, max_tokens: int | None = None, pad_token_id: int | None = 0
+) -> TextPreprocessing:
+    config = BertConfig(vocab_size=12, max_position_embeddings=positions, pad_token_id=pad_token_id)
     return text_preprocessing(str(folder), config=config, max_tokens=max_tokens)[0]
 
 
@@ -102,6 +106,48 @@ def test_the_padding_token_is_the_one_that_the_tokenizer_names(tmp_path: Path, t
     (folder / "tokenizer_config.json").write_text("{}", encoding="utf-8")
     edit_json(folder / "tokenizer_config.json", pad_token=token)
     assert read_texts(folder).pad_id == 5
+
+
+def declare_no_padding(folder: Path) -> Path:
+    (make_text_folder(folder) / "tokenizer_config.json").write_text('{"pad_token": null}', encoding="utf-8")
+    return folder
+
+
+def test_without_a_named_padding_token_the_special_tokens_name_it(tmp_path: Path) -> None:
+    folder = declare_no_padding(tmp_path)
+    (folder / "special_tokens_map.json").write_text('{"pad_token": "purrs"}', encoding="utf-8")
+    assert read_texts(folder).pad_id == 5
+
+
+def test_without_special_tokens_the_tokenizer_pads_as_it_says(tmp_path: Path) -> None:
+    folder = declare_no_padding(tmp_path)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_padding(pad_id=4, pad_token="cat")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    assert read_texts(folder).pad_id == 4
+
+
+def test_without_a_word_of_the_tokenizer_the_model_says_how_it_was_padded(tmp_path: Path) -> None:
+    assert read_texts(declare_no_padding(tmp_path), pad_token_id=6).pad_id == 6
+
+
+def test_a_checkpoint_that_nowhere_names_padding_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match=r"found pad_token null .* Name a token of the vocabulary there"):
+        read_texts(declare_no_padding(tmp_path), pad_token_id=None)
+
+
+@pytest.mark.parametrize("pad_token_id", [-1, 12])
+def test_padding_that_the_model_does_not_know_is_refused(tmp_path: Path, pad_token_id: int) -> None:
+    with pytest.raises(BackboneError, match=f"the padding token is {pad_token_id}, expected 0 to 11"):
+        read_texts(declare_no_padding(tmp_path), pad_token_id=pad_token_id)
+
+
+@pytest.mark.parametrize("token", [7, ["[PAD]"], {"content": 7}])
+def test_a_padding_token_that_is_no_text_is_refused(tmp_path: Path, token: object) -> None:
+    folder = make_text_folder(tmp_path)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"pad_token": token}), encoding="utf-8")
+    with pytest.raises(BackboneError, match="expected the text of a token or null"):
+        read_texts(folder)
 
 
 def test_a_text_checkpoint_without_a_fast_tokenizer_is_refused(tmp_path: Path) -> None:

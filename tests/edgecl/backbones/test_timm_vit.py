@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,49 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) ->
     (tmp_path / "w.npz").write_bytes(content)
     with pytest.raises(BackboneError, match="w.npz: cannot be read as an .npz of tensors"):
         convert_timm_vit(tmp_path / "w.npz", tmp_path / "vit")
+
+
+@pytest.mark.parametrize(
+    "member",
+    [b"", b"no array", b"\x93NUMPY\x01\x00\x01\x00{", b"\x93NUMPY\x01\x00\x10\x00" + b"(" * 16],
+)
+def test_a_member_that_is_no_array_is_refused(tmp_path: Path, member: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        archive.writestr("cls_token.npy", member)
+    with pytest.raises(BackboneError, match="w.npz: cannot be read as an .npz of tensors"):
+        convert_timm_vit(tmp_path / "w.npz", tmp_path / "vit")
+
+
+def test_a_member_cut_in_its_compressed_bytes_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("cls_token.npy", bytes(range(256)))
+    raw = bytearray((tmp_path / "w.npz").read_bytes())
+    raw[60:90] = bytes(30)
+    (tmp_path / "w.npz").write_bytes(raw)
+    with pytest.raises(BackboneError, match="w.npz: cannot be read as an .npz of tensors"):
+        convert_timm_vit(tmp_path / "w.npz", tmp_path / "vit")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((2**40, 3, PATCH, 0)), "'patch_embed.proj.weight' is empty"),
+        (np.array(["text"]), "'patch_embed.proj.weight' is no tensor of numbers"),
+        (np.zeros((WIDTH, 3, PATCH, PATCH), complex), "'patch_embed.proj.weight' is no tensor of numbers"),
+    ],
+)
+def test_an_array_that_is_no_weight_is_refused(
+    tmp_path: Path, array: np.ndarray[Any, Any], message: str
+) -> None:
+    state = make_state() | {"patch_embed.proj.weight": array}
+    with pytest.raises(BackboneError, match=message):
+        convert_timm_vit(save(tmp_path / "w.npz", state), tmp_path / "vit")
+
+
+def test_a_width_that_heads_do_not_divide_is_refused(tmp_path: Path) -> None:
+    state = make_state() | {"patch_embed.proj.weight": np.zeros((WIDTH + 3, 3, PATCH, PATCH))}
+    with pytest.raises(BackboneError, match="does not fit a ViT of its own sizes"):
+        convert_timm_vit(save(tmp_path / "w.npz", state), tmp_path / "vit")
 
 
 def test_a_single_array_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,73 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path: Path, content: bytes) -> Non
     path = tmp_path / "a.npz"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"a.npz: found no plain .npz file"):
+        read_arrays(path, classes=None)
+
+
+def store(path: Path, members: dict[str, bytes], *, compression: int = zipfile.ZIP_STORED) -> Path:
+    """Write members as they are, where `make_npz` would write arrays."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def make_npy(header: str) -> bytes:
+    """Return an array of which there is nothing but the header."""
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+
+
+def header_of(shape: str, *, dtype: str = "'|u1'") -> bytes:
+    """Return an array that declares a shape, given as text, and has 60 bytes."""
+    return make_npy(f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}, }}\n") + bytes(60)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        b"",
+        b"no array",
+        make_npy("{"),
+        make_npy("(" * 900),
+        header_of("(10**9,)"),
+        header_of("(3, 4, 5, 70)"),
+        header_of("(3,)", dtype="('|u1', 2, 3)"),
+        header_of("(1,)", dtype="'|O'"),
+        make_npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1,), }") + b"\xff\xff\xff\x7f",
+        make_npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1,), }") + b"\x00\xd8\x00\x00",
+    ],
+)
+def test_a_member_that_is_no_array_is_refused(tmp_path: Path, member: bytes) -> None:
+    path = store(tmp_path / "a.npz", {"images.npy": member, "labels.npy": member})
+    with pytest.raises(DataError, match=r"a.npz: found no plain .npz file \("):
+        read_arrays(path, classes=None)
+
+
+@pytest.mark.parametrize("shape", [f"({2**62},)", "(9_999_999_999, 9_999_999_999)"])
+def test_an_array_larger_than_memory_is_refused(tmp_path: Path, shape: str) -> None:
+    path = store(tmp_path / "a.npz", {"images.npy": header_of(shape)})
+    with pytest.raises(DataError, match=r"a.npz: found arrays that do not fit in memory .* fewer"):
+        read_arrays(path, classes=None)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("place", [60, 100, 140])
+def test_a_damaged_compressed_member_is_refused(tmp_path: Path, compression: int, place: int) -> None:
+    path = store(tmp_path / "a.npz", {"images.npy": header_of("(3, 4, 5)")}, compression=compression)
+    raw = bytearray(path.read_bytes())
+    raw[place : place + 8] = bytes(8)
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=r"a.npz: found "):
+        read_arrays(path, classes=None)
+
+
+def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
+    path = store(tmp_path / "a.npz", {"images.npy": header_of("(60,)")})
+    raw = bytearray(path.read_bytes())
+    raw[6] |= 1  # the flags in the header of the member, and in the directory of the archive
+    raw[raw.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=r"a.npz: found no plain .npz file \(.* encrypted"):
         read_arrays(path, classes=None)
 
 

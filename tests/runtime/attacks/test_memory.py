@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +44,7 @@ def spoil_last_value(raw: bytes) -> bytes:
         odd_value("[" * 100_000),
         odd_value("{" + ",".join(f'"{number}":1' for number in range(20_000)) + "}"),
         odd_value('"' + "\u00e9" * 100_000 + '"'),
+        odd_value('"' + '[{\\"' * 60_000 + '"'),
         lambda raw: forge(raw, table=lambda table: table["prefix_k"].update(shape=[65_536, 65_536, 1, 256])),
     ],
 )
@@ -73,30 +73,20 @@ def test_a_good_pack_is_read_without_a_copy_of_its_tensors(tmp_path: Path) -> No
     assert peak < 500_000
 
 
-def test_a_header_of_33_mb_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_header_of_33_mb_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "large.ecpack"
     path.write_bytes((33_000_000).to_bytes(8, "little") + bytes(33_000_000))
+    monkeypatch.setattr("edgecl_runtime.pack.map_file", None)  # none of it is mapped, none is hashed
     tracemalloc.start()
-    durations = []
     try:
-        for _ in range(20):
-            start = time.perf_counter()
-            with pytest.raises(PackError, match="found a header of 33000000 bytes"):
-                read_pack(path)
-            durations.append(time.perf_counter() - start)
+        with pytest.raises(PackError, match="found a header of 33000000 bytes"):
+            read_pack(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert min(durations) < 0.001
     assert peak < 100_000
-
-
-def test_the_largest_header_is_refused_in_a_moment() -> None:
-    raw = forge(make_pack(), manifest_text=lambda said: said[:-1] + ',"odd":"' + '[{\\"' * 60_000 + '"}')
-    start = time.perf_counter()
-    with pytest.raises(PackError):
-        parse_pack(raw, "attack")
-    assert time.perf_counter() - start < 1
 
 
 def test_the_large_pack_of_these_tests_is_a_good_one() -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -164,3 +165,12 @@ def test_a_label_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> Non
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
     )
     assert done.stdout.split("\t")[1].startswith("gr\\xf6\\xdfer")
+
+
+def test_ctrl_c_ends_with_130_and_one_line(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgecl_runtime.cli.commands.read_bundle", interrupt)
+    assert main(["list", *IMAGES]) == 130
+    assert capsys.readouterr() == ("", "edgecl-device: stopped\n")
