@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from edgecl.arms import read_arm
 from edgecl.backbones.families import Modality, Pooling
 from edgecl.errors import ConfigError
 
@@ -42,13 +43,82 @@ class MethodConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         name: The method.
-        rank: Width R of the adapters; 0 for none.
+        rank: Width R of the adapters (of LoRA, its rank r); 0 for none.
         prefix_length: Prefixes P per block; 0 for none; 10 for images and 4 for texts if absent.
+        attention: `concat` puts prefixes before keys and values; `additive` adds an attention over them.
+        jointly: Train all tasks of the stream at once instead of one after another: a ceiling.
+        alone: Train each task as if it were the first: what forward transfer is measured against.
     """
 
     name: str = "adaprefix"
     rank: NotNegative = 16
     prefix_length: NotNegative | None = None
+    attention: Literal["concat", "additive"] = "concat"
+    jointly: bool = False
+    alone: bool = False
+
+
+class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The hypernetwork of AdaPrefix++ that all tasks share; other methods have none.
+
+    Attributes:
+        architecture: `rowwise` (a two-layer net for each row), `recurrent` (an LSTM over the blocks), or `interval`.
+        generates: `prefix`, or `adapter`; the other one is the task's own.
+        task_embedding: `row`, one vector per row and task as published, or `vector`, one per task.
+        layer_embedding: Trained in the `first_task` and frozen then, `always` trained, or `onehot`.
+        layout: How rows become heads: `canonical`, or `flat` as in the published code.
+        start: `small` prefixes (deviation 0.02), or the `default` of PyTorch's layers.
+        drift: Form of the loss that keeps what was generated for earlier tasks: `ms`, `rel`, `sq` or `frob`.
+        drift_weight: Its weight; 0 to let earlier prefixes drift.
+        drift_tasks: Earlier tasks that are drawn for it at each step.
+        lookahead: Measure the drift where the next step would lead.
+        guidance: `none`, or how measured similarity guides a task embedding: `distance`, `decoder`, `paper`.
+        guidance_from: Similarity that guides: `h_lwc`, or for ablations `permuted` labels or `random` numbers.
+        guidance_weight: Weight of the guidance per known task, at most 1 in all.
+    """
+
+    architecture: Literal["rowwise", "recurrent", "interval"] = "rowwise"
+    generates: Literal["prefix", "adapter"] = "prefix"
+    task_embedding: Literal["row", "vector"] = "row"
+    layer_embedding: Literal["first_task", "always", "onehot"] = "first_task"
+    layout: Literal["canonical", "flat"] = "canonical"
+    start: Literal["small", "default"] = "small"
+    drift: Literal["ms", "rel", "sq", "frob"] = "ms"
+    drift_weight: Annotated[float, Meta(ge=0)] = 1000.0
+    drift_tasks: AtLeastOne = 16
+    lookahead: bool = True
+    guidance: Literal["none", "distance", "decoder", "paper"] = "none"
+    guidance_from: Literal["h_lwc", "permuted", "random"] = "h_lwc"
+    guidance_weight: Annotated[float, Meta(ge=0)] = 0.05
+
+
+class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the modules of a new task start.
+
+    Attributes:
+        start: `identity`, `gated` (an earlier task's modules where they are measurably better for the new
+            items), or `previous` (always the task before).
+        margin: Paired standard errors by which an earlier task must beat the identity.
+        candidates: Earlier tasks that are tried, the most similar ones.
+        learning_rate_factor: On the rate of modules that start from an earlier task.
+    """
+
+    start: Literal["identity", "gated", "previous"] = "identity"
+    margin: Annotated[float, Meta(ge=0)] = 1.0
+    candidates: AtLeastOne = 16
+    learning_rate_factor: Positive = 1.0
+
+
+class EvaluationConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is measured while a stream is trained, besides each task's own test items.
+
+    Attributes:
+        matrix: Test every earlier task again after each task (`full`), after the last one (`last`), or `none`.
+        floors: Measure what frozen features reach without training.
+    """
+
+    matrix: Literal["none", "last", "full"] = "last"
+    floors: bool = True
 
 
 class TrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +137,8 @@ class TrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
         precision: `fp32`, `bf16` (autocast), or `auto`: bf16 on a GPU that has it.
         device: `auto`, or a torch device such as `cpu` or `cuda:0`.
         heldout_items: Test items kept in the run, for the parity gate of later exports.
+        validation_fraction: Part of the training items that is held back to choose the best epoch; 0 for none.
+        patience: Epochs without a better one on the validation items after which training stops.
     """
 
     epochs: AtLeastOne = 5
@@ -81,6 +153,8 @@ class TrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = "auto"
     heldout_items: AtLeastOne = 64
+    validation_fraction: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    patience: AtLeastOne | None = None
 
 
 class RunConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,7 +167,13 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True):
     seed: NotNegative = 0
     backbone: BackboneConfig = BackboneConfig()
     method: MethodConfig = MethodConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+    transfer: TransferConfig = TransferConfig()
     training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+TABLES = tuple(name for name in RunConfig.__struct_fields__ if name != "seed")
 
 
 def resolve(config: RunConfig, modality: Modality) -> RunConfig:
@@ -106,17 +186,21 @@ def resolve(config: RunConfig, modality: Modality) -> RunConfig:
     return msgspec.structs.replace(config, method=method, training=training)
 
 
-def read_config(path: Path | None, *, overrides: dict[str, Any]) -> RunConfig:
-    """Return the configuration of a TOML file with single keys overridden.
+def read_config(path: Path | None, *, overrides: dict[str, Any], arm: str | None = None) -> RunConfig:
+    """Return the settings of an arm, changed by those of a TOML file, with single keys overridden.
 
     Args:
-        path: TOML file with the tables of `RunConfig`; None for the defaults.
+        path: TOML file with the tables of `RunConfig`; None for none.
         overrides: Values by dotted key, such as `{"training.epochs": "3"}`; text is converted to the key's type.
+        arm: Name of settings that ship; None for the defaults.
 
     Raises:
-        ConfigError: Unreadable file, unknown key, or a value of the wrong type or range; names the key.
+        ConfigError: No such arm, an unreadable file, unknown key, or a value of the wrong type or range; names the key.
     """
-    tree: dict[str, Any] = {} if path is None else _read_toml(path)
+    tree: dict[str, Any] = {} if arm is None else tomllib.loads(read_arm(arm))
+    for table, value in ({} if path is None else _read_toml(path)).items():
+        known = tree.get(table)
+        tree[table] = known | value if isinstance(known, dict) and isinstance(value, dict) else value
     for key, value in overrides.items():
         _set(tree, key, value)
     where = "options" if path is None else str(path)
@@ -129,7 +213,7 @@ def read_config(path: Path | None, *, overrides: dict[str, Any]) -> RunConfig:
 def known_keys() -> tuple[str, ...]:
     """Return every key of a configuration, dotted."""
     keys = ["seed"]
-    for table in ("backbone", "method", "training"):
+    for table in TABLES:
         keys += [f"{table}.{name}" for name in getattr(RunConfig(), table).__struct_fields__]
     return tuple(keys)
 

@@ -31,8 +31,9 @@ from edgecl.config import read_config
 from edgecl.evaluation.evaluate import TaskAccuracy, evaluate_tasks
 from edgecl.streams import TaskSpec, check_items, load_task
 from edgecl.training.features import features
-from edgecl.training.run import Run
-from edgecl.training.train import PACK_DTYPE, add_tasks, load_run_backbone, package_versions, train_stream
+from edgecl.training.run import PACK_DTYPE, Run
+from edgecl.training.train import add_tasks, load_run_backbone, train_stream
+from edgecl.training.versions import package_versions
 from edgecl_devices import load_profile
 from edgecl_export.bundle import add_pack, export_run
 from edgecl_runtime import Runtime

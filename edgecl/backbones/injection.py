@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -29,11 +29,15 @@ TaskInputs = Mapping[str, Tensor]
 ATTENTION_NAME = "edgecl"
 
 
+AttentionVariant = Literal["concat", "additive"]
+
+
 class _Active:
-    """The task tensors of the forward pass under way; shared by all blocks of one backbone."""
+    """The task tensors of the forward pass under way, and how prefixes act; shared by all blocks of one backbone."""
 
     def __init__(self) -> None:
         self.task: TaskInputs | None = None
+        self.attention: AttentionVariant = "concat"
 
 
 class _Slot:
@@ -48,6 +52,11 @@ class _Slot:
         if task is None:
             return None
         return PrefixSlice(task["prefix_k"][layer], task["prefix_v"][layer], task["prefix_bias"])
+
+    @property
+    def attend(self) -> PrefixAttention:
+        """How the prefix enters the attention."""
+        return prefix_attention if self._active.attention == "concat" else additive_attention
 
     def adapter(self) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
         """Return this block's down, down bias, up and up bias, each [G, ...], or None without a task."""
@@ -67,6 +76,23 @@ class PrefixSlice(NamedTuple):
     key: Tensor
     value: Tensor
     bias: Tensor
+
+
+class PrefixAttention(Protocol):
+    """A way in which a prefix enters the attention of a block."""
+
+    def __call__(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        prefix: PrefixSlice,
+        *,
+        mask: Tensor | None,
+        scaling: float,
+    ) -> Tensor:
+        """Return the output of all heads, [B, H, N, Dh]."""
+        ...
 
 
 def prefix_attention(
@@ -91,14 +117,46 @@ def prefix_attention(
         mask: Boolean [B, 1, N or 1, N], true where a token is visible; None if all are.
         scaling: Factor s on the scores, Dh ** -0.5.
     """
-    query = query * scaling
+    prefix_scores, scores = _scores(query * scaling, key, prefix, mask)
+    weights = torch.cat((prefix_scores, scores), dim=-1).softmax(dim=-1)
+    length = prefix.key.shape[-2]
+    return weights[..., :length] @ prefix.value + weights[..., length:] @ value
+
+
+def additive_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefix: PrefixSlice,
+    *,
+    mask: Tensor | None,
+    scaling: float,
+) -> Tensor:
+    """Return attention over tokens plus attention over prefixes, each with a softmax of its own, [B, H, N, Dh].
+
+    `softmax(q K^T s + mask) V + softmax(q Kp^T s + bias) Vp` (LLaMA-Adapter, Zhang et al. 2023, with its gate folded
+    into Vp). It leaves the backbone's own weights as they are, and prefixes with values of zero change nothing.
+    A prefix that is switched off must have values of zero.
+
+    Args:
+        query: [B, H, N, Dh].
+        key: [B, H, N, Dh].
+        value: [B, H, N, Dh].
+        prefix: What the task adds.
+        mask: Boolean [B, 1, N or 1, N], true where a token is visible; None if all are.
+        scaling: Factor s on the scores, Dh ** -0.5.
+    """
+    prefix_scores, scores = _scores(query * scaling, key, prefix, mask)
+    return scores.softmax(dim=-1) @ value + prefix_scores.softmax(dim=-1) @ prefix.value
+
+
+def _scores(query: Tensor, key: Tensor, prefix: PrefixSlice, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the scores of prefixes [B, H, N, P] and of tokens [B, H, N, N]."""
     prefix_scores = query @ prefix.key.transpose(-1, -2) + prefix.bias
     scores = query @ key.transpose(-1, -2)
     if mask is not None:
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    weights = torch.cat((prefix_scores, scores), dim=-1).softmax(dim=-1)
-    length = prefix.key.shape[-2]
-    return weights[..., :length] @ prefix.value + weights[..., length:] @ value
+    return prefix_scores, scores
 
 
 def _task_attention(  # noqa: PLR0917 - the signature that transformers calls
@@ -111,14 +169,15 @@ def _task_attention(  # noqa: PLR0917 - the signature that transformers calls
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    prefix = _slot_of(module).prefix()
+    slot = _slot_of(module)
+    prefix = slot.prefix()
     if prefix is None:
         output, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
         )
         return output, None
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    output = prefix_attention(query, key, value, prefix, mask=attention_mask, scaling=scale)
+    output = slot.attend(query, key, value, prefix, mask=attention_mask, scaling=scale)
     return output.transpose(1, 2).contiguous(), None
 
 
@@ -176,6 +235,15 @@ class InjectedBackbone(nn.Module):
             attention.edgecl_slot = slot  # type: ignore[assignment]  # a plain attribute, not a module
             feed_forward.edgecl_slot = slot  # type: ignore[assignment]  # as above
             feed_forward.register_forward_hook(_adapter_hook)
+
+    @property
+    def attention(self) -> AttentionVariant:
+        """How prefixes act: `concat` puts them before keys and values, `additive` adds an attention of their own."""
+        return self._active.attention
+
+    def use_attention(self, variant: AttentionVariant) -> None:
+        """Let prefixes act in another way; without a task nothing changes."""
+        self._active.attention = variant
 
     def train(self, mode: bool = True) -> InjectedBackbone:
         """Stay in evaluation mode: a frozen backbone has no dropout."""

@@ -14,6 +14,7 @@ from edgecl.cli.demo import demo
 from edgecl.cli.evaluate import evaluate
 from edgecl.cli.export import export
 from edgecl.cli.pack import pack
+from edgecl.cli.report import report
 from edgecl.cli.similarity import similarity
 from edgecl.cli.train import train
 from edgecl.errors import EdgeclError
@@ -49,7 +50,7 @@ def cli() -> None:
     """Hold the commands; what it says for itself is `HELP`."""
 
 
-for command in (backbone, demo, evaluate, export, pack, similarity, train):
+for command in (backbone, demo, evaluate, export, pack, report, similarity, train):
     cli.add_command(command)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecl.cli.output import TrainingConsole
-from edgecl.config import RunConfig, TrainingConfig
+from edgecl.config import EvaluationConfig, RunConfig, TrainingConfig
 from edgecl.errors import RunError
 from edgecl.streams import TaskData, load_task, read_stream
 from edgecl.training.train import train_stream
@@ -29,7 +29,9 @@ MARKER = ".edgecl-demo"
 PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))
 SWITCH_ROUNDS = 20
 # 250 images a task: twice the steps of half the size learn more in the same time.
-RECIPE = TrainingConfig(batch_size=16, min_steps=120)
+RECIPE = TrainingConfig(batch_size=16, min_steps=112)
+UNTESTED = EvaluationConfig(matrix="none", floors=False)
+"""The device tests every task again, after every arrival."""
 
 Say = Callable[[str], None]
 
@@ -124,7 +126,9 @@ def run_demo(out: Path, *, say: Say) -> DemoResult:
     say("1/4  five tasks of two digits each: training adapters and prefixes on the frozen backbone")
     tasks = read_stream(stream).tasks
     with TrainingConsole() as console:
-        run = train_stream(RunConfig(training=RECIPE), tasks, out / "run", report=console)
+        run = train_stream(
+            RunConfig(training=RECIPE, evaluation=UNTESTED), tasks, out / "run", report=console
+        )
     say("2/4  exporting the backbone once, and one pack per task, through the parity gate")
     worst: list[Parity] = []
     exported = export_run(run, out / "bundle", device=load_profile("generic-cpu"), on_parity=worst.append)

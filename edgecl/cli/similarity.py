@@ -12,7 +12,7 @@ from edgecl.cli.output import TrainingConsole, json_option, note, print_json, pr
 
 if TYPE_CHECKING:
     from edgecl.similarity import Method, Refusal, Similarity
-    from edgecl.similarity.new_task import NewTask
+    from edgecl.training.similar_tasks import NewTask
 
 METHODS = ("h_adj", "h_loo", "h_lw", "h_lwc", "h_raw")
 EXAMPLES = """\b
@@ -37,9 +37,9 @@ def similarity(run: Path, task: str, method: Method, backbone: str | None, as_js
     Passes the training items of the new task through the backbone bare and with each task of RUN, and scores how
     much the features then say about its classes. Says whether the ranking is more than noise; nothing is written.
     """
-    from edgecl.similarity.new_task import compare_new_task
     from edgecl.streams import parse_task_option
     from edgecl.training.run import Run
+    from edgecl.training.similar_tasks import compare_new_task
 
     spec = parse_task_option(task)
     with TrainingConsole() as console:
@@ -124,7 +124,7 @@ def _source_to_json(name: str, result: Similarity | Refusal) -> dict[str, Any]:
     """Return a source as JSON: null for the bare backbone, and for an error that is not known."""
     from edgecl.similarity import Refusal
     from edgecl.similarity.estimate import cross_check_of
-    from edgecl.similarity.new_task import BARE
+    from edgecl.training.similar_tasks import BARE
 
     source = None if name == BARE else name
     if isinstance(result, Refusal):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecl.cli.output import TrainingConsole, json_option, print_json, print_table
+from edgecl.arms import arm_names, arm_summary
+from edgecl.cli.output import TrainingConsole, json_option, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from edgecl.training.run import Run
+    from edgecl.training.train import TrainingReport
 
 EXAMPLES = """\b
 Examples:
   edgecl train --stream shop-floor.toml --out runs/shop-floor
   edgecl train --backbone facebook/dinov2-small --stream leaves.toml --out runs/leaves --set training.epochs=10
   edgecl train runs/shop-floor --task scratches=data/scratches
+  edgecl train --list-methods
 
 \b
 A stream lists tasks in order; data are a folder with one sub-folder per class, a CSV or JSONL file with text
@@ -39,12 +44,20 @@ The same command continues a run that was stopped."""
 @click.option(
     "--backbone", help="edgecl/NAME, a local transformers folder, or a hub name.  [default: edgecl/vit-64]"
 )
-@click.option("--method", help="How tasks are learned.  [default: adaprefix]")
+@click.option(
+    "--method", metavar="NAME", help="How tasks are learned, see --list-methods.  [default: adaprefix]"
+)
 @click.option("--image-size", type=int, help="Side of the input in pixels.  [default: the checkpoint's own]")
 @click.option("--seed", type=int, help="Of splits, starts and batches.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting, such as training.epochs=10."
+)
+@click.option(
+    "--tensorboard", is_flag=True, help="Write logs for TensorBoard into the folder logs of the run."
+)
+@click.option(
+    "--list-methods", is_flag=True, help="Print the names for --method and what each does; train nothing."
 )
 @json_option
 def train(
@@ -52,6 +65,8 @@ def train(
     stream: Path | None,
     tasks: tuple[str, ...],
     out: Path | None,
+    *,
+    list_methods: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -60,10 +75,26 @@ def train(
     Without RUN: trains the tasks of --stream (or of --task) into the folder --out. With RUN: adds the tasks of
     --task to that finished run, with its own settings; data of its earlier tasks are not needed.
     """
+    if list_methods:
+        _print_methods(as_json)
+        return
     if run is None:
         trained = _train_stream(stream, tasks, out, options)
     else:
         trained = _add_tasks(run, stream, tasks, out, options)
+    if _speaks():
+        _print_trained(trained, as_json)
+
+
+def _print_methods(as_json: bool) -> None:
+    methods = {name: arm_summary(name) for name in arm_names()}
+    if as_json:
+        print_json({"methods": methods})
+    else:
+        print_facts("methods", tuple(methods.items()))
+
+
+def _print_trained(trained: Run, as_json: bool) -> None:
     metrics = trained.metrics()
     if as_json:
         print_json({"run": str(trained.folder), **metrics})
@@ -93,14 +124,14 @@ def _train_stream(
     from edgecl.streams import StreamSpec, parse_task_option, read_stream
     from edgecl.training.train import train_stream
 
-    config = read_config(options["config"], overrides=_overrides(options))
+    config = read_config(options["config"], overrides=_overrides(options), arm=options["method"])
     specs = (
         read_stream(stream)
         if stream
         else StreamSpec(name="stream", tasks=tuple(map(parse_task_option, tasks)))
     )
-    with TrainingConsole() as console:
-        return train_stream(config, specs.tasks, out, report=console)
+    with _reports(out, options) as report:
+        return train_stream(config, specs.tasks, out, report=report)
 
 
 def _add_tasks(
@@ -116,15 +147,35 @@ def _add_tasks(
     from edgecl.training.train import add_tasks
 
     specs = StreamSpec(name="added", tasks=tuple(map(parse_task_option, tasks)))
-    with TrainingConsole() as console:
-        return add_tasks(run, specs.tasks, report=console, backbone_source=options["backbone"])
+    with _reports(run, options) as report:
+        return add_tasks(run, specs.tasks, report=report, backbone_source=options["backbone"])
+
+
+@contextmanager
+def _reports(run: Path, options: dict[str, Any]) -> Iterator[TrainingReport]:
+    """Yield whom the training of a run tells of its progress."""
+    from edgecl.training.logs import Reports, TrainingLogs
+
+    with ExitStack() as entered:
+        reports: list[TrainingReport] = []
+        if _speaks():
+            if options["tensorboard"]:
+                reports.append(entered.enter_context(TrainingLogs(run)))
+            reports.append(entered.enter_context(TrainingConsole()))
+        yield Reports(*reports)
+
+
+def _speaks() -> bool:
+    """Say whether this process prints: of those that train together, the first alone does."""
+    from edgecl.training.workers import Workers
+
+    return Workers.of_environment().is_first
 
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     named = {
         "backbone.source": options["backbone"],
         "backbone.image_size": options["image_size"],
-        "method.name": options["method"],
         "seed": options["seed"],
     }
     overrides = {key: value for key, value in named.items() if value is not None}

@@ -14,6 +14,8 @@ from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 
+from edgecl.evaluation.scores import Score
+
 FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
 IntArray = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
@@ -45,7 +47,13 @@ class Floors:
 def frozen_feature_floors(
     train_x: FloatArray, train_y: IntArray, test_x: FloatArray, test_y: IntArray
 ) -> Floors:
-    """Return the floors of one task.
+    """Return the test accuracies of `floor_predictions` against targets `test_y` [items]."""
+    predicted = floor_predictions(train_x, train_y, test_x)
+    return Floors(**{name: Score.of(labels, test_y).accuracy for name, labels in predicted.items()})
+
+
+def floor_predictions(train_x: FloatArray, train_y: IntArray, test_x: FloatArray) -> dict[str, IntArray]:
+    """Return what ridge, LDA and logistic regression predict for the test items of one task, each [items].
 
     Ridge and logistic regression see features standardised by the training items. Ridge chooses its alpha by
     leave-one-out on them. Logistic regression chooses its C from 0.01, 0.1, 1 and 10 by stratified 3-fold
@@ -57,7 +65,6 @@ def frozen_feature_floors(
         train_x: Features [items, width].
         train_y: Targets [items].
         test_x: Features [items, width].
-        test_y: Targets [items].
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import RidgeClassifierCV
@@ -67,20 +74,15 @@ def frozen_feature_floors(
 
     train_x, test_x = train_x.astype(np.float64), test_x.astype(np.float64)
     one_per_class = len(train_y) == len(np.unique(train_y))
-    ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=RIDGE_ALPHAS))
-    lda = (
-        KNeighborsClassifier(n_neighbors=1)
-        if one_per_class
-        else LinearDiscriminantAnalysis(solver="lsqr", shrinkage=LDA_SHRINKAGE)
-    )
-
-    def accuracy(classifier: Any) -> float:
-        hits = classifier.fit(train_x, train_y).predict(test_x) == test_y
-        return 100.0 * int(np.count_nonzero(hits)) / len(test_y)
-
-    with _small_problems():
-        logistic = _logistic(_logistic_c(train_x, train_y))
-        return Floors(ridge=accuracy(ridge), lda=accuracy(lda), logistic=accuracy(logistic))
+    with small_problems():
+        classifiers = {
+            "ridge": make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=RIDGE_ALPHAS)),
+            "lda": KNeighborsClassifier(n_neighbors=1)
+            if one_per_class
+            else LinearDiscriminantAnalysis(solver="lsqr", shrinkage=LDA_SHRINKAGE),
+            "logistic": _logistic(_logistic_c(train_x, train_y)),
+        }
+        return {name: each.fit(train_x, train_y).predict(test_x) for name, each in classifiers.items()}
 
 
 def _logistic(c: float) -> Any:
@@ -103,7 +105,7 @@ def _logistic_c(x: FloatArray, y: IntArray) -> float:
 
 
 @contextmanager
-def _small_problems() -> Iterator[None]:
+def small_problems() -> Iterator[None]:
     """Use one thread, since more would wait for each other, and accept small data without warnings."""
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no annotations

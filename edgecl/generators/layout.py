@@ -47,8 +47,13 @@ class AdapterTensors(NamedTuple):
     up_bias: Tensor
 
 
-def prefix_plan(dimensions: Dimensions, *, length: int) -> RowPlan:
-    """Return the plan of prefixes: 2P rows that start small, as free prefixes do.
+def prefix_plan(
+    dimensions: Dimensions, *, length: int, attention: Literal["concat", "additive"] = "concat"
+) -> RowPlan:
+    """Return the plan of prefixes: 2P rows that start as free prefixes do.
+
+    For `concat` attention all of them are small; for `additive` attention keys start from deviation 1 and values at
+    zero, so as the identity.
 
     Raises:
         ConfigError: The length is not positive: there is nothing to generate.
@@ -65,6 +70,8 @@ def prefix_plan(dimensions: Dimensions, *, length: int) -> RowPlan:
             expected=f"heads that are {dimensions.width} wide together",
             fix="Use a method with free prefixes, or another backbone.",
         )
+    if attention == "additive":
+        return RowPlan(rows=2 * length, zero_rows=length, std=1.0)
     return RowPlan(rows=2 * length, zero_rows=0, std=PREFIX_STD)
 
 

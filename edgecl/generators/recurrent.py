@@ -77,6 +77,10 @@ class RecurrentGenerator(nn.Module):
         """Return a random start of one task's embedding from N(0, 1), [task_size]."""
         return torch.randn(self.config.task_size, generator=generator)
 
+    def encode(self, embeddings: Tensor) -> Tensor:
+        """Return what the network sees of tasks: their embeddings [T, task_size]."""
+        return embeddings
+
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return the rows [T, L, rows, D] of embeddings [T, task_size]."""
         rows: Tensor = self.output(self._hidden(embeddings))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
+import numpy as np
 from torch import Tensor, nn
 
-from edgecl.modules import Adapter, FeatureScale, Head, Prefix
+from edgecl.methods.base import EarlierTasks, NewTask, TaskLearner
+from edgecl.modules import Adapter, Head, Prefix
 from edgecl_runtime.tensors import TaskTensors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
     from numpy.typing import NDArray
+    from torch.optim import AdamW
 
-    from edgecl.config import MethodConfig
+    from edgecl.backbones.injection import InjectedBackbone
+    from edgecl.config import RunConfig
     from edgecl_runtime.manifest import Dimensions
 
 
@@ -27,63 +28,85 @@ class AdaPrefixTask(nn.Module):
     training set at once, and no gradient is left for the modules.
     """
 
-    def __init__(
-        self,
-        config: MethodConfig,
-        dimensions: Dimensions,
-        *,
-        classes: int,
-        scale: FeatureScale,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, adapter: Adapter, prefix: Prefix, head: Head) -> None:
         super().__init__()
-        self.adapter = Adapter(dimensions, rank=config.rank, generator=generator)
-        self.prefix = Prefix(dimensions, length=config.prefix_length or 0, generator=generator)
-        self.head = Head(scale, classes=classes)
+        self.adapter, self.prefix, self.head = adapter, prefix, head
 
     def graph_inputs(self) -> dict[str, Tensor]:
         """Return the seven graph inputs with G = 1, differentiable."""
         return self.prefix.graph_inputs() | self.adapter.graph_inputs()
+
+    def features(self, backbone: InjectedBackbone, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return pooled features [B, D] under the task, differentiable."""
+        return backbone(inputs, self.graph_inputs())  # type: ignore[no-any-return]  # as of every module's call
 
     def module_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of adapters and prefixes."""
         yield from self.adapter.parameters()
         yield from self.prefix.parameters()
 
+    def penalty(self, optimizer: AdamW, step: int) -> None:
+        """Add nothing to the loss."""
+
     def materialize(self) -> TaskTensors:
         """Return the task as plain float32 arrays, the scaling of features folded into the head."""
-        head_weight, head_bias = self.head.folded()
-        return TaskTensors(
-            prefix_k=_array(self.prefix.key),
-            prefix_v=_array(self.prefix.value),
-            adapter_down=_array(self.adapter.down),
-            adapter_down_bias=_array(self.adapter.down_bias),
-            adapter_up=_array(self.adapter.up),
-            adapter_up_bias=_array(self.adapter.up_bias),
-            head_weight=_array(head_weight),
-            head_bias=_array(head_bias),
-        )
+        return TaskTensors(**module_arrays(self.graph_inputs()), **head_arrays(self.head))
 
 
 class AdaPrefix:
     """Learns every task on its own: earlier tasks cannot change, and none is forgotten by construction."""
 
-    def __init__(self, config: MethodConfig, dimensions: Dimensions) -> None:
-        self._config, self._dimensions = config, dimensions
+    ships: ClassVar[bool] = True
 
-    def begin_task(self, *, classes: int, scale: FeatureScale, generator: torch.Generator) -> AdaPrefixTask:
-        """Return a fresh task.
+    def __init__(self, config: RunConfig, dimensions: Dimensions) -> None:
+        self._config, self._dimensions = config.method, dimensions
 
-        Args:
-            classes: How many the head tells apart.
-            scale: Of the bare backbone's features on the task's training items.
-            generator: Where the random start comes from.
-        """
-        return AdaPrefixTask(
-            self._config, self._dimensions, classes=classes, scale=scale, generator=generator
+    def begin_task(self, task: NewTask) -> AdaPrefixTask:
+        """Return a fresh task, or one that starts with the modules of its parent."""
+        adapter = Adapter(self._dimensions, rank=self._config.rank, generator=task.generator)
+        prefix = Prefix(
+            self._dimensions,
+            length=self._config.prefix_length or 0,
+            generator=task.generator,
+            attention=self._config.attention,
         )
+        if task.parent is not None:
+            _, tensors = task.parent
+            adapter.load(tensors)
+            prefix.load(tensors)
+        return AdaPrefixTask(adapter, prefix, Head(task.scale, classes=task.classes))
+
+    def end_task(self, name: str, learner: TaskLearner) -> None:
+        """Keep nothing: every task is on its own."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return nothing: every task is on its own."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Tensor], earlier: EarlierTasks) -> None:
+        """Do nothing: every task is on its own."""
+
+    def current(self, name: str, shipped: TaskTensors) -> TaskTensors:
+        """Return what was shipped: it cannot change."""
+        return shipped
 
 
-def _array(parameter: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = parameter.detach().float().cpu().contiguous().numpy().copy()
+def module_arrays(graph_inputs: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
+    """Return graph inputs with G = 1 as plain float32 arrays by the names and shapes of the pack."""
+    arrays = {}
+    for name, tensor in graph_inputs.items():
+        if name != "prefix_bias":  # on for every stored task
+            arrays[name] = plain(tensor[:, 0, 0] if name.endswith("_bias") else tensor[:, 0])
+    return arrays
+
+
+def head_arrays(head: Head) -> dict[str, NDArray[np.float32]]:
+    """Return a head as plain float32 arrays by the names of the pack, the scaling of features folded in."""
+    weight, bias = head.folded()
+    return {"head_weight": plain(weight), "head_bias": plain(bias)}
+
+
+def plain(tensor: Tensor) -> NDArray[np.float32]:
+    """Return a copy on the CPU, float32."""
+    array: NDArray[np.float32] = tensor.detach().float().cpu().contiguous().numpy().copy()
     return array

@@ -2,20 +2,72 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
-from edgecl.errors import ConfigError
-from edgecl.methods.adaprefix import AdaPrefix
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Generator, Tensor, nn
+    from torch.optim import AdamW
 
-    from edgecl.config import MethodConfig
+    from edgecl.backbones.injection import InjectedBackbone
     from edgecl.modules import FeatureScale, Head
-    from edgecl_runtime.manifest import Dimensions
     from edgecl_runtime.tensors import TaskTensors
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """How far a new task is from earlier ones.
+
+    Attributes:
+        distances: Measured distance to each, positive; 1 is usual.
+        reliable: Whether the differences are more than noise.
+    """
+
+    distances: Mapping[str, float]
+    reliable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """What a method is told of a task that it shall learn.
+
+    Attributes:
+        name: The task.
+        backbone: Frozen encoder that it is learned on.
+        classes: How many the head tells apart.
+        scale: Of the bare backbone's features on the task's training items.
+        generator: Where every random start comes from.
+        seed: Of draws during training.
+        parent: Name of an earlier task whose modules the new one starts from, with its tensors; None: the identity.
+        relations: To earlier tasks, where they guide it.
+        known: How many earlier tasks there are.
+        steps: How many steps it is trained for.
+    """
+
+    name: str
+    backbone: InjectedBackbone
+    classes: int
+    scale: FeatureScale
+    generator: Generator
+    seed: int = 0
+    parent: tuple[str, TaskTensors] | None = None
+    relations: Relations | None = None
+    known: int = 0
+    steps: int = 1
+
+
+class EarlierTasks(Protocol):
+    """What was learned before, as it was stored."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The finished tasks in the order of training."""
+        ...
+
+    def tensors(self, name: str) -> TaskTensors:
+        """Return what a task learned, float32."""
+        ...
 
 
 class TaskLearner(Protocol):
@@ -23,36 +75,55 @@ class TaskLearner(Protocol):
 
     head: Head
 
-    def graph_inputs(self) -> dict[str, Tensor]:
-        """Return the seven graph inputs with G = 1, differentiable."""
-        ...
-
-    def materialize(self) -> TaskTensors:
-        """Return the task as plain float32 arrays; nothing downstream knows how they were made."""
+    def features(self, backbone: InjectedBackbone, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return pooled features [B, D] under the task, differentiable."""
         ...
 
     def module_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters that are not the head's."""
+        """Yield the trained parameters that are not the head's."""
+        ...
+
+    def penalty(self, optimizer: AdamW, step: int) -> Tensor | None:
+        """Return what is added to the loss at a step, after the gradient of the task is known; None for nothing."""
+        ...
+
+    def materialize(self) -> TaskTensors | None:
+        """Return the task as plain float32 arrays; None for a peer, which is measured and never shipped.
+
+        Nothing downstream knows how they were made.
+        """
         ...
 
 
 class Method(Protocol):
-    """A way to learn one task after another on a frozen backbone."""
+    """A way to learn one task after another on a frozen backbone.
 
-    def begin_task(self, *, classes: int, scale: FeatureScale, generator: Generator) -> TaskLearner:
-        """Return a fresh learner; every random start comes from `generator`."""
+    Attributes:
+        ships: Whether its tasks become packs.
+    """
+
+    ships: ClassVar[bool]
+
+    def begin_task(self, task: NewTask) -> TaskLearner:
+        """Return a learner for a new task."""
         ...
 
+    def end_task(self, name: str, learner: TaskLearner) -> None:
+        """Take over what later tasks build on."""
+        ...
 
-METHODS = {"adaprefix": AdaPrefix}
+    def state(self) -> dict[str, Tensor]:
+        """Return what later tasks build on, to be stored; empty if every task is on its own."""
+        ...
 
+    def load_state(self, state: Mapping[str, Tensor], earlier: EarlierTasks) -> None:
+        """Go on from a stored state.
 
-def build_method(config: MethodConfig, dimensions: Dimensions) -> Method:
-    """Return the method that a configuration names.
+        Raises:
+            KeyError, RuntimeError: The state is not one of this method and these sizes.
+        """
+        ...
 
-    Raises:
-        ConfigError: There is no such method.
-    """
-    if config.name not in METHODS:
-        raise ConfigError(f"method.name: found {config.name!r}, expected one of {', '.join(sorted(METHODS))}")
-    return METHODS[config.name](config, dimensions)
+    def current(self, name: str, shipped: TaskTensors) -> TaskTensors:
+        """Return what the method would ship for a finished task now; `shipped` is what it did ship, float32."""
+        ...

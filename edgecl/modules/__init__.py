@@ -1,7 +1,7 @@
 """What is trained for a task: adapters, prefixes, a head. Shapes are those of the graph and of the pack."""
 
-from edgecl.modules.adapter import Adapter
+from edgecl.modules.adapter import Adapter, adapter_inputs
 from edgecl.modules.head import FeatureScale, Head
-from edgecl.modules.prefix import Prefix
+from edgecl.modules.prefix import Prefix, prefix_inputs
 
-__all__ = ["Adapter", "FeatureScale", "Head", "Prefix"]
+__all__ = ["Adapter", "FeatureScale", "Head", "Prefix", "adapter_inputs", "prefix_inputs"]

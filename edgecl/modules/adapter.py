@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecl_runtime.manifest import Dimensions
+from edgecl_runtime.tensors import TaskTensors
 
 
 class Adapter(nn.Module):
@@ -27,11 +28,22 @@ class Adapter(nn.Module):
         self.up = nn.Parameter(torch.zeros(layers, rank, width))
         self.up_bias = nn.Parameter(torch.zeros(layers, width))
 
+    @torch.no_grad()
+    def load(self, task: TaskTensors) -> None:
+        """Take over the adapter of a stored task of the same rank."""
+        for name in ("down", "down_bias", "up", "up_bias"):
+            self.get_parameter(name).copy_(torch.from_numpy(getattr(task, f"adapter_{name}")))
+
     def graph_inputs(self) -> dict[str, Tensor]:
         """Return the adapter's graph inputs with G = 1: [L, 1, D, R], [L, 1, 1, R], [L, 1, R, D], [L, 1, 1, D]."""
-        return {
-            "adapter_down": self.down[:, None],
-            "adapter_down_bias": self.down_bias[:, None, None],
-            "adapter_up": self.up[:, None],
-            "adapter_up_bias": self.up_bias[:, None, None],
-        }
+        return adapter_inputs(self.down, self.down_bias, self.up, self.up_bias)
+
+
+def adapter_inputs(down: Tensor, down_bias: Tensor, up: Tensor, up_bias: Tensor) -> dict[str, Tensor]:
+    """Return the graph inputs with G = 1 of adapters [L, D, R], [L, R], [L, R, D], [L, D]."""
+    return {
+        "adapter_down": down[:, None],
+        "adapter_down_bias": down_bias[:, None, None],
+        "adapter_up": up[:, None],
+        "adapter_up_bias": up_bias[:, None, None],
+    }

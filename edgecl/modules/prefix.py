@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from edgecl.backbones.injection import AttentionVariant
 from edgecl_runtime.manifest import Dimensions
+from edgecl_runtime.tensors import TaskTensors
 
 INITIAL_STD = 0.02
 
@@ -13,20 +15,43 @@ INITIAL_STD = 0.02
 class Prefix(nn.Module):
     """Free key and value prefixes of L blocks, started from N(0, 0.02) as in the authors' AdaPrefix.
 
+    For additive attention values start at zero and keys from N(0, 1): so the start is the identity to the bit, and
+    the values get a gradient that tells the prefixes apart.
+
     Attributes:
         key: [L, H, P, Dh]; `value` likewise. P may be 0: no prefix.
     """
 
-    def __init__(self, dimensions: Dimensions, *, length: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        dimensions: Dimensions,
+        *,
+        length: int,
+        generator: torch.Generator,
+        attention: AttentionVariant = "concat",
+    ) -> None:
         super().__init__()
         shape = (dimensions.layers, dimensions.heads, length, dimensions.head_dim)
-        self.key = nn.Parameter(torch.randn(shape, generator=generator) * INITIAL_STD)
-        self.value = nn.Parameter(torch.randn(shape, generator=generator) * INITIAL_STD)
+        key, value = torch.randn(shape, generator=generator), torch.randn(shape, generator=generator)
+        is_additive = attention == "additive"
+        self.key = nn.Parameter(key if is_additive else key * INITIAL_STD)
+        self.value = nn.Parameter(torch.zeros(shape) if is_additive else value * INITIAL_STD)
+
+    @torch.no_grad()
+    def load(self, task: TaskTensors) -> None:
+        """Take over the prefixes of a stored task of the same length."""
+        self.key.copy_(torch.from_numpy(task.prefix_k))
+        self.value.copy_(torch.from_numpy(task.prefix_v))
 
     def graph_inputs(self) -> dict[str, Tensor]:
         """Return the prefix's graph inputs with G = 1: twice [L, 1, H, P, Dh], and the bias [1, 1, 1, P] of zeros."""
-        return {
-            "prefix_k": self.key[:, None],
-            "prefix_v": self.value[:, None],
-            "prefix_bias": self.key.new_zeros(1, 1, 1, self.key.shape[2]),
-        }
+        return prefix_inputs(self.key, self.value)
+
+
+def prefix_inputs(key: Tensor, value: Tensor) -> dict[str, Tensor]:
+    """Return the graph inputs with G = 1 of prefixes [L, H, P, Dh], switched on."""
+    return {
+        "prefix_k": key[:, None],
+        "prefix_v": value[:, None],
+        "prefix_bias": key.new_zeros(1, 1, 1, key.shape[2]),
+    }

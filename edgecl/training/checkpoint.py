@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -13,6 +14,7 @@ from edgecl.errors import RunError
 from edgecl_runtime.durable import write_durably
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -29,15 +31,47 @@ class Progress:
         epochs: Finished passes.
         losses: Mean training loss of each finished pass, nats.
         seconds: Wall time spent so far.
+        validation: Accuracy on the validation items after each finished pass, percent; empty without such items.
     """
 
     epochs: int = 0
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
+    validation: tuple[float, ...] = ()
+
+
+class Best:
+    """The parameters of the epoch that did best on the validation items; without such items, the last ones."""
+
+    def __init__(self, trained: dict[str, nn.Parameter]) -> None:
+        self._trained = trained
+        self.tensors: dict[str, Tensor] = {}
+
+    @classmethod
+    def start(cls, module: nn.Module) -> Best:
+        """Return a keeper of a module's trained parameters that has nothing yet."""
+        return cls(_trained(module))
+
+    def keep_if_better(self, validation: Sequence[float]) -> None:
+        """Copy the parameters if the last accuracy is above all before it."""
+        if validation and (len(validation) == 1 or validation[-1] > max(validation[:-1])):
+            self.tensors = {name: parameter.detach().clone() for name, parameter in self._trained.items()}
+
+    def restore(self) -> None:
+        """Put the best parameters back."""
+        with torch.no_grad():
+            for name, tensor in self.tensors.items():
+                self._trained[name].copy_(tensor)
 
 
 def save_checkpoint(
-    path: Path, *, learner: nn.Module, optimizer: Optimizer, progress: Progress, identity: str
+    path: Path,
+    *,
+    learner: nn.Module,
+    optimizer: Optimizer,
+    progress: Progress,
+    identity: str,
+    best: Best | None = None,
 ) -> None:
     """Write parameters, optimiser state and progress; after a power cut the file is the old one or the new one.
 
@@ -47,8 +81,11 @@ def save_checkpoint(
         optimizer: Its optimiser.
         progress: Finished epochs and their losses.
         identity: Text that a resuming run must share: configuration, data and backbone.
+        best: Parameters of the best epoch so far.
     """
-    tensors = {f"learner.{name}": tensor.contiguous() for name, tensor in learner.state_dict().items()}
+    tensors = {f"learner.{name}": tensor.detach().contiguous() for name, tensor in _trained(learner).items()}
+    if best is not None:
+        tensors |= {f"best.{name}": tensor.contiguous() for name, tensor in best.tensors.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items()}
     head = {
@@ -57,11 +94,14 @@ def save_checkpoint(
         "epochs": progress.epochs,
         "losses": progress.losses,
         "seconds": progress.seconds,
+        "validation": progress.validation,
     }
     write_durably(path, save(tensors, metadata={"checkpoint": json.dumps(head)}))
 
 
-def load_checkpoint(path: Path, *, learner: nn.Module, optimizer: Optimizer, identity: str) -> Progress:
+def load_checkpoint(
+    path: Path, *, learner: nn.Module, optimizer: Optimizer, identity: str, best: Best | None = None
+) -> Progress:
     """Put a checkpoint's state into `learner` and `optimizer` and return the progress; none if there is no file.
 
     Raises:
@@ -72,10 +112,17 @@ def load_checkpoint(path: Path, *, learner: nn.Module, optimizer: Optimizer, ide
     try:
         head, tensors = _read(path)
         if (head["format_version"], head["identity"]) == (FORMAT_VERSION, identity):
-            learner.load_state_dict(_part(tensors, "learner."))
+            _restore(learner, _part(tensors, "learner."))
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": _optimizer_state(tensors), "param_groups": groups})
-            return Progress(int(head["epochs"]), tuple(head["losses"]), float(head["seconds"]))
+            if best is not None:
+                best.tensors = _part(tensors, "best.")
+            return Progress(
+                epochs=int(head["epochs"]),
+                losses=tuple(head["losses"]),
+                seconds=float(head["seconds"]),
+                validation=tuple(head.get("validation", ())),
+            )
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise RunError(
             f"{path}: the checkpoint is damaged ({error}). Delete it to train the task again"
@@ -84,6 +131,19 @@ def load_checkpoint(path: Path, *, learner: nn.Module, optimizer: Optimizer, ide
         f"{path}: the checkpoint belongs to other settings, data or backbone than this command's. "
         "Restore them to continue, or delete the file to train the task again"
     )
+
+
+def _trained(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that are trained, each once; what is frozen or shared out is another's to store."""
+    return {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+
+
+@torch.no_grad()
+def _restore(module: nn.Module, stored: dict[str, Tensor]) -> None:
+    for name, parameter in _trained(module).items():
+        if stored[name].shape != parameter.shape:
+            raise ValueError(f"{name}: shape {list(stored[name].shape)}, not {list(parameter.shape)}")
+        parameter.copy_(stored[name])
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

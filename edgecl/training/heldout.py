@@ -25,7 +25,8 @@ class HeldOut:
 
     Attributes:
         prepared: Images [S, S, 3] uint8, or token ids [n] int32.
-        targets: [N] int64.
+        targets: [N] int64, the class of each. The gate compares outputs and needs none, but every reader of format 1
+            refuses a file without them, so they stay until that number changes.
     """
 
     prepared: tuple[NDArray[np.generic], ...]

@@ -1,10 +1,11 @@
-"""Train one task: AdamW, warm-up and cosine, one checkpoint per epoch."""
+"""Train one task, or several at once: AdamW, warm-up and cosine, one checkpoint per epoch."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from edgecl.errors import ConfigError
-from edgecl.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from edgecl.training.checkpoint import Best, Progress, load_checkpoint, save_checkpoint
 from edgecl.training.schedule import Schedule
+from edgecl.training.workers import Workers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 Prepared = Sequence["NDArray[np.generic]"]
 
+VALIDATION_BATCH = 64
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingItems:
@@ -36,6 +40,23 @@ class TrainingItems:
 
     prepared: Prepared
     targets: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One task to be learned.
+
+    Attributes:
+        learner: What is trained.
+        items: Training items.
+        seed: Of the order of its batches and of what its learner draws.
+        validation: Items that choose the best epoch; None: the last one is kept.
+    """
+
+    learner: TaskLearner
+    items: TrainingItems
+    seed: int
+    validation: TrainingItems | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,83 +103,187 @@ def model_inputs(preprocessor: Preprocessor, prepared: Prepared, device: torch.d
     return {name: torch.from_numpy(array).to(device) for name, array in preprocessor.batch(prepared).items()}
 
 
-def train_task(
+def train_lessons(
     backbone: InjectedBackbone,
-    learner: TaskLearner,
-    items: TrainingItems,
+    lessons: Sequence[Lesson],
     *,
     preprocessor: Preprocessor,
     config: TrainingConfig,
-    seed: int,
     resumption: Resumption,
     on_epoch: Callable[[Progress, Schedule], None],
+    workers: Workers,
 ) -> Progress:
-    """Train a learner to the end of its schedule, from its last checkpoint if there is one.
+    """Train one task, or several at once with their batches mixed, from the last checkpoint if there is one.
 
-    The order of batches depends on the seed and the epoch alone, so a run that was killed ends with the tensors of
-    one that was not (same machine, same number of threads).
+    The order of batches depends on seeds and epoch alone, so a run that was killed ends with the tensors of one
+    that was not (same machine, same number of threads).
 
     Args:
         backbone: Frozen encoder; moved to the device.
-        learner: What is trained; moved to the device.
-        items: Training items.
+        lessons: What is learned; learners are moved to the device.
         preprocessor: Turns prepared items into model inputs.
         config: The recipe, resolved.
-        seed: Seed of this task.
         resumption: Where checkpoints go.
         on_epoch: Called after every epoch, and once at the start.
+        workers: The processes that train together.
 
     Raises:
         RunError: A checkpoint lies there that belongs to something else.
     """
     device = choose_device(config.device)
     backbone.to(device)
-    module = learner.to(device)  # type: ignore[attr-defined]  # every learner is a module
-    schedule = Schedule.plan(len(items.targets), config)
-    optimizer = _optimizer(learner, config)
+    module = _module(lessons).to(device)
+    schedule = Schedule.plan([len(lesson.items.targets) for lesson in lessons], config)
+    optimizer = _optimizer(lessons, config)
     rates = [group["lr"] for group in optimizer.param_groups]
+    best = Best.start(module)
     progress = load_checkpoint(
-        resumption.path, learner=module, optimizer=optimizer, identity=resumption.identity
+        resumption.path, learner=module, optimizer=optimizer, identity=resumption.identity, best=best
     )
     on_epoch(progress, schedule)
-    for epoch in range(progress.epochs, schedule.epochs):
+    while not _is_over(progress, schedule, config):
         started = time.perf_counter()
         loss = 0.0
-        order = np.random.default_rng([seed, epoch]).permutation(len(items.targets))
-        for index, rows in enumerate(np.array_split(order, schedule.steps_per_epoch)):
-            factor = schedule.factor(epoch * schedule.steps_per_epoch + index)
+        first_step = progress.epochs * schedule.steps_per_epoch
+        for step, (lesson, rows) in enumerate(_batches(lessons, progress.epochs, config), start=first_step):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
-            inputs = model_inputs(preprocessor, [items.prepared[row] for row in rows], device)
-            targets = torch.from_numpy(items.targets[rows]).to(device)
-            with autocast(config.precision, device):
-                scores = learner.head(backbone(inputs, learner.graph_inputs()))
-            loss += _step(optimizer, cross_entropy(scores.float(), targets), config) * len(rows)
-        seconds = progress.seconds + time.perf_counter() - started
-        progress = Progress(epoch + 1, (*progress.losses, loss / len(order)), seconds)
-        save_checkpoint(
-            resumption.path,
-            learner=module,
-            optimizer=optimizer,
-            progress=progress,
-            identity=resumption.identity,
+                group["lr"] = rate * schedule.factor(step)
+            shared = workers.share(rows)
+            batch = Batch(backbone, lesson, shared, preprocessor, len(rows))
+            loss += training_step(batch, optimizer, config, step=step, workers=workers) * len(rows)
+        items = sum(len(lesson.items.targets) for lesson in lessons)
+        progress = Progress(
+            epochs=progress.epochs + 1,
+            losses=(*progress.losses, workers.sum(loss) / items),
+            seconds=progress.seconds + time.perf_counter() - started,
+            validation=(*progress.validation, *_validate(backbone, lessons, preprocessor, config)),
         )
+        best.keep_if_better(progress.validation)
+        if workers.is_first:
+            save_checkpoint(
+                resumption.path,
+                learner=module,
+                optimizer=optimizer,
+                progress=progress,
+                identity=resumption.identity,
+                best=best,
+            )
         on_epoch(progress, schedule)
+    best.restore()
     return progress
 
 
-def _optimizer(learner: TaskLearner, config: TrainingConfig) -> torch.optim.AdamW:
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """This process' rows of a batch of one lesson; `total` counts the rows of all processes."""
+
+    backbone: InjectedBackbone
+    lesson: Lesson
+    rows: NDArray[np.int64]
+    preprocessor: Preprocessor
+    total: int
+
+    def loss(self, config: TrainingConfig) -> Tensor:
+        """Return the sum of the rows' losses over the number of rows of all processes, differentiable."""
+        items, learner = self.lesson.items, self.lesson.learner
+        device = learner.head.weight.device
+        inputs = model_inputs(self.preprocessor, [items.prepared[row] for row in self.rows], device)
+        targets = torch.from_numpy(items.targets[self.rows]).to(device)
+        with autocast(config.precision, device):
+            scores = learner.head(learner.features(self.backbone, inputs))
+        return cross_entropy(scores.float(), targets) * (len(self.rows) / self.total)
+
+
+def _module(lessons: Sequence[Lesson]) -> nn.Module:
+    """Return the module whose parameters are trained."""
+    modules: list[nn.Module] = [lesson.learner for lesson in lessons]  # type: ignore[misc]  # every learner is one
+    return modules[0] if len(modules) == 1 else nn.ModuleList(modules)
+
+
+def _batches(
+    lessons: Sequence[Lesson], epoch: int, config: TrainingConfig
+) -> Iterator[tuple[Lesson, NDArray[np.int64]]]:
+    """Yield the rows of each step of an epoch; batches of several lessons come in random order."""
+    batches = []
+    for lesson in lessons:
+        order = np.random.default_rng([lesson.seed, epoch]).permutation(len(lesson.items.targets))
+        count = math.ceil(len(order) / config.batch_size)
+        batches += [(lesson, rows) for rows in np.array_split(order, count)]
+    order = np.arange(len(batches))
+    if len(lessons) > 1:
+        order = np.random.default_rng([lessons[0].seed, epoch, 1]).permutation(order)
+    return (batches[place] for place in order)
+
+
+def _optimizer(lessons: Sequence[Lesson], config: TrainingConfig) -> torch.optim.AdamW:
+    modules = _unique(parameter for lesson in lessons for parameter in lesson.learner.module_parameters())
+    heads = _unique(parameter for lesson in lessons for parameter in lesson.learner.head.parameters())
     groups: list[dict[str, Any]] = [
-        {"params": list(learner.module_parameters()), "lr": config.learning_rate},
-        {"params": list(learner.head.parameters()), "lr": config.head_learning_rate},
+        {"params": modules, "lr": config.learning_rate},
+        {"params": heads, "lr": config.head_learning_rate},
     ]
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
 
 
-def _step(optimizer: torch.optim.AdamW, loss: Tensor, config: TrainingConfig) -> float:
+def _unique(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    return list(dict.fromkeys(parameter for parameter in parameters if parameter.requires_grad))
+
+
+def training_step(
+    batch: Batch, optimizer: torch.optim.AdamW, config: TrainingConfig, *, step: int, workers: Workers
+) -> float:
+    """Take a step and return this process' part of the loss of the task."""
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    loss = 0.0
+    if len(batch.rows):
+        task_loss = batch.loss(config)
+        task_loss.backward()
+        loss = float(task_loss.detach())
+    learner = batch.lesson.learner
+    parameters = _unique([*learner.module_parameters(), *learner.head.parameters()])
+    workers.sum_gradients(parameters)
+    penalty = learner.penalty(optimizer, step)
+    if penalty is not None:
+        penalty.backward()
     torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
     optimizer.step()
-    return float(loss.detach())
+    return loss
+
+
+def _validate(
+    backbone: InjectedBackbone, lessons: Sequence[Lesson], preprocessor: Preprocessor, config: TrainingConfig
+) -> tuple[float, ...]:
+    """Return the mean accuracy of the lessons that have validation items, percent, or nothing if none has."""
+    accuracies = [
+        _accuracy(backbone, lesson.learner, lesson.validation, preprocessor, config)
+        for lesson in lessons
+        if lesson.validation is not None
+    ]
+    return (float(np.mean(accuracies)),) if accuracies else ()
+
+
+def _accuracy(
+    backbone: InjectedBackbone,
+    learner: TaskLearner,
+    items: TrainingItems,
+    preprocessor: Preprocessor,
+    config: TrainingConfig,
+) -> float:
+    hits, device = 0, learner.head.weight.device
+    for start in range(0, len(items.targets), VALIDATION_BATCH):
+        rows = slice(start, start + VALIDATION_BATCH)
+        inputs = model_inputs(preprocessor, items.prepared[rows], device)
+        with torch.no_grad(), autocast(config.precision, device):
+            scores = learner.head(learner.features(backbone, inputs))
+        hits += int((scores.argmax(dim=1).cpu().numpy() == items.targets[rows]).sum())
+    return 100.0 * hits / len(items.targets)
+
+
+def _is_over(progress: Progress, schedule: Schedule, config: TrainingConfig) -> bool:
+    """Say whether all epochs are done, or as many without a better one on the validation items as are borne."""
+    if progress.epochs >= schedule.epochs:
+        return True
+    if config.patience is None or not progress.validation:
+        return False
+    since_best = progress.epochs - 1 - int(np.argmax(progress.validation))
+    return since_best >= config.patience

@@ -5,6 +5,9 @@ RUN/metrics.json                     accuracy of every finished task
 RUN/tasks/NAME/task.json             labels, data fingerprint, accuracy; there once the task is finished
 RUN/tasks/NAME/tensors.safetensors   the eight task tensors, float32
 RUN/tasks/NAME/heldout.safetensors   test items for the parity gate of later exports
+RUN/tasks/NAME/method.safetensors    what later tasks build on, in the folder of the last finished task only
+RUN/tasks/NAME/peer.safetensors      instead of tensors: parameters of a peer that is measured and never shipped
+RUN/tasks/NAME/after.json            accuracy of every task so far, measured after this one
 RUN/tasks/NAME/checkpoint.safetensors   only while the task is being trained
 """
 
@@ -13,16 +16,20 @@ from __future__ import annotations
 import fcntl
 import json
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
+from safetensors.torch import load_file as load_state
+from safetensors.torch import save as save_state
 
-from edgecl.config import RunConfig
+from edgecl.config import TABLES, RunConfig
 from edgecl.errors import RunError
+from edgecl.evaluation.scores import Score
+from edgecl.training.gate import Gain
 from edgecl.training.heldout import HeldOut
 from edgecl_runtime.durable import write_durably
 from edgecl_runtime.tensors import TaskTensors
@@ -30,7 +37,12 @@ from edgecl_runtime.tensors import TaskTensors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torch import Tensor
+
 FORMAT_VERSION = 1
+PACK_DTYPE = "F16"
+"""Type of the tensors in a pack: a task is measured as it is rounded to it."""
+
 Record = TypeVar("Record", bound=msgspec.Struct)
 
 
@@ -66,6 +78,16 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         steps: Optimisation steps.
         seconds: Wall time of training.
         versions: Of the packages that trained it.
+        balanced_accuracy: Mean over classes, percent.
+        dominated: Whether one class holds most of the test items, so that balanced accuracy is the one to look at.
+        floors: What classifiers on frozen features reach on the same items; empty if they were not measured.
+        predictions_sha256: Of the predicted classes of the test items.
+        parent: Earlier task whose modules it started from.
+        parent_gains: What each candidate for that gained over a fresh start, points with standard error.
+        validation: Accuracy on the items that were held back to choose the epoch, after each epoch, percent.
+        size_bytes: Of the task's tensors as they are packed; of a peer, its parameters in the same type.
+        shared_bytes: Of what all tasks share on the workstation, after this task.
+        peak_bytes: Most memory while it was trained; None where the system does not say.
     """
 
     name: str
@@ -80,6 +102,60 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: int
     seconds: float
     versions: dict[str, str]
+    balanced_accuracy: float | None = None
+    dominated: bool = False
+    floors: dict[str, Score] = {}
+    predictions_sha256: str | None = None
+    parent: str | None = None
+    parent_gains: dict[str, Gain] = {}
+    validation: tuple[float, ...] = ()
+    size_bytes: int | None = None
+    shared_bytes: int = 0
+    peak_bytes: int | None = None
+
+    @property
+    def score(self) -> float:
+        """The accuracy to look at, percent: balanced where one class dominates."""
+        if self.dominated and self.balanced_accuracy is not None:
+            return self.balanced_accuracy
+        return self.accuracy
+
+    @property
+    def best_floor(self) -> float | None:
+        """The best floor in the same measure, percent; None if floors were not measured."""
+        measures = [
+            floor.balanced_accuracy if self.dominated else floor.accuracy for floor in self.floors.values()
+        ]
+        return max(measures, default=None)
+
+
+class AfterTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`after.json`: every task so far, tested again after a task.
+
+    Attributes:
+        now: Accuracy with what the method would ship for each task now.
+        shipped_unchanged: Whether the stored tensors of each task still predict what they did.
+        drift: Relative change of what would be shipped now, against what was: Frobenius norm over all modules.
+    """
+
+    now: dict[str, Score]
+    shipped_unchanged: dict[str, bool]
+    drift: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is stored of a task besides its record.
+
+    Attributes:
+        tensors: The task's tensors, float32; None for a peer.
+        peer: Parameters of a peer by name.
+        state: What later tasks build on.
+    """
+
+    tensors: TaskTensors | None
+    peer: dict[str, Tensor]
+    state: dict[str, Tensor]
 
 
 class Run:
@@ -143,6 +219,11 @@ class Run:
         records = [_decode(path.read_bytes(), TaskRecord, path) for path in paths]
         return tuple(sorted(records, key=lambda record: record.position))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The finished tasks in the order of training."""
+        return tuple(record.name for record in self.tasks)
+
     def task(self, name: str) -> TaskRecord:
         """Return the record of a finished task.
 
@@ -183,18 +264,56 @@ class Run:
         """
         return HeldOut.load(self.task_folder(name) / "heldout.safetensors")
 
-    def save_task(self, record: TaskRecord, tensors: TaskTensors, heldout: HeldOut) -> None:
+    def method_state(self) -> dict[str, Tensor]:
+        """Return what the method of the run had after its last finished task; empty if it keeps nothing.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        tasks = self.tasks
+        path = self.task_folder(tasks[-1].name) / "method.safetensors" if tasks else None
+        if path is None or not path.exists():
+            return {}
+        try:
+            return dict(load_state(path))
+        except (OSError, SafetensorError) as error:
+            raise RunError(
+                f"{path}: what later tasks build on cannot be read ({error}). Restore the run folder"
+            ) from error
+
+    def after(self, name: str) -> AfterTask | None:
+        """Return how every task did after a task; None if that was not measured.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        path = self.task_folder(name) / "after.json"
+        return _decode(path.read_bytes(), AfterTask, path) if path.exists() else None
+
+    def save_task(self, record: TaskRecord, learned: Learned, heldout: HeldOut) -> None:
         """Store a finished task; the record is written last, so that a task is finished or not there."""
         folder = self.task_folder(record.name)
-        write_durably(folder / "tensors.safetensors", save(dict(tensors.items())))
+        if learned.tensors is not None:
+            write_durably(folder / "tensors.safetensors", save(dict(learned.tensors.items())))
+        if learned.peer:
+            write_durably(folder / "peer.safetensors", save_state(learned.peer))
+        if learned.state:
+            write_durably(folder / "method.safetensors", save_state(learned.state))
         heldout.save(folder / "heldout.safetensors")
         write_durably(folder / "task.json", _pretty(record))
         self.tidy()
 
+    def save_after(self, name: str, after: AfterTask) -> None:
+        """Store how every task did after a task."""
+        write_durably(self.task_folder(name) / "after.json", _pretty(after))
+
     def tidy(self) -> None:
         """Bring `metrics.json` up to date and remove what a kill may have left behind; the run must be locked."""
-        for record in self.tasks:
+        tasks = self.tasks
+        for record in tasks:
             (self.task_folder(record.name) / "checkpoint.safetensors").unlink(missing_ok=True)
+        for record in tasks[:-1]:
+            (self.task_folder(record.name) / "method.safetensors").unlink(missing_ok=True)
         for part in (self.folder / "tasks").glob("*/.*.part"):
             part.unlink(missing_ok=True)
         write_durably(self.folder / "metrics.json", json.dumps(self.metrics(), indent=2).encode() + b"\n")
@@ -208,6 +327,8 @@ class Run:
                 {
                     "task": task.name,
                     "accuracy": task.accuracy,
+                    "balanced_accuracy": task.balanced_accuracy,
+                    "best_floor": task.best_floor,
                     "classes": len(task.labels),
                     "train_items": task.train_items,
                     "test_items": task.test_items,
@@ -251,7 +372,7 @@ def _require_same(found: RunRecord, wanted: RunRecord, folder: Path) -> None:
     before, now = msgspec.to_builtins(found.config), msgspec.to_builtins(wanted.config)
     changed = [
         f"{table}.{key} was {before[table][key]}, is {value}"
-        for table in ("backbone", "method", "training")
+        for table in TABLES
         for key, value in now[table].items()
         if before[table][key] != value
     ]
@@ -269,9 +390,7 @@ def _refuse_newer(raw: bytes, path: Path) -> None:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{path}: damaged ({error}). Restore it from a backup") from error
     if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise RunError(
-            f"{path}: format {version}, this edgecl reads up to {FORMAT_VERSION}. Update: pip install -U edgecl"
-        )
+        raise RunError(f"{path}: format {version}, this edgecl reads up to {FORMAT_VERSION}. Update edgecl")
 
 
 def _decode(raw: bytes, kind: type[Record], path: Path) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,11 @@ class Schedule:
     final_fraction: float
 
     @classmethod
-    def plan(cls, items: int, config: TrainingConfig) -> Schedule:
-        """Return the schedule for a task of so many training items."""
-        steps_per_epoch = math.ceil(items / config.batch_size)
-        epochs = max(config.epochs, math.ceil(config.min_steps / steps_per_epoch))
+    def plan(cls, items: Sequence[int], config: TrainingConfig) -> Schedule:
+        """Return the schedule for tasks of so many training items each, of which each gets its least steps."""
+        batches = [math.ceil(count / config.batch_size) for count in items]
+        epochs = max(config.epochs, math.ceil(config.min_steps / min(batches)))
+        steps_per_epoch = sum(batches)
         warmup = math.ceil(config.warmup_fraction * epochs * steps_per_epoch)
         return cls(steps_per_epoch, epochs, warmup, config.final_fraction)
 

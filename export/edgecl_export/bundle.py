@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecl.training.train import load_run_backbone, package_versions
-from edgecl_export.errors import ExportError
+from edgecl.backbones.contained import contained
+from edgecl.methods import METHODS
+from edgecl.training.train import load_run_backbone
+from edgecl.training.versions import package_versions
+from edgecl_export.errors import ExportError, ExportMismatchError
 from edgecl_export.graph import export_graph
 from edgecl_export.packs import build_pack, open_gate, pack_name
 from edgecl_export.parity import GateError, Parity, compare_bare
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
     from edgecl.training.run import Run
     from edgecl_devices import DeviceProfile
 
-ATTENTION = "concat"
 PARITY_FILE = "parity.json"
 
 OnParity = Callable[[Parity], None]
@@ -61,6 +64,7 @@ def export_run(
 
     Raises:
         ExportError: The folder exists, the run has no task, or the backbone cannot be exported.
+        ExportMismatchError: The run's method does not ship.
         ParityError: The bare backbone fails the gate; nothing is written.
     """
     records = run.tasks
@@ -73,12 +77,9 @@ def export_run(
             f"{out}: exists already, and a bundle is never changed. Add a task to it with edgecl pack build, "
             "or export to another folder"
         )
+    _require_shipping(run)
     backbone = load_run_backbone(run, source=backbone_source)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    workplace = out.with_name(f".{out.name}.part")  # one that a kill left behind is not worth keeping
-    shutil.rmtree(workplace, ignore_errors=True)
-    workplace.mkdir()
-    try:
+    with _parents(out), _workplace(out) as workplace:
         bundle = _write_bundle(workplace, backbone, device)
         gate = open_gate(backbone, bundle)
         sample = [item for record in records for item in run.heldout(record.name).prepared]
@@ -103,8 +104,6 @@ def export_run(
             workplace / PARITY_FILE, json.dumps([asdict(p) for p in parities], indent=2).encode() + b"\n"
         )
         workplace.replace(out)
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
     return Exported(out, tuple(packs), tuple(parities), tuple(refused))
 
 
@@ -122,16 +121,24 @@ def add_pack(
         backbone_source: Where the run's backbone lies now, if not where the run was made.
 
     Raises:
-        ExportError: The bundle is of another backbone, or `out` exists.
+        ExportError: `out` exists, or is not named like a pack.
         ParityError: The gate is not passed; nothing is written.
+        ExportMismatchError: The bundle is of another backbone or attention, or the run's method does not ship.
         BundleError: The bundle is damaged.
     """
     bundle = read_bundle(bundle_folder)
     if bundle.fingerprint != run.record.fingerprint:
-        raise ExportError(
+        raise ExportMismatchError(
             f"{bundle_folder}: is of backbone {bundle.fingerprint[:12]}, but {run.folder} was trained on "
             f"{run.record.fingerprint[:12]}. Name the bundle that was exported from this run"
         )
+    attention = run.record.config.method.attention
+    if bundle.attention != attention:
+        raise ExportMismatchError(
+            f"{bundle_folder}: its attention is {bundle.attention}, but {run.folder} was trained with {attention}. "
+            "Name the bundle that was exported from this run"
+        )
+    _require_shipping(run)
     if out.exists():
         raise ExportError(
             f"{out}: exists already, and a pack is never changed. Choose another name or --version"
@@ -142,13 +149,54 @@ def add_pack(
         )
     run.task(task)
     backbone = load_run_backbone(run, source=backbone_source)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return build_pack(run, task, gate=open_gate(backbone, bundle), path=out, version=version)
+    with _parents(out):
+        return build_pack(run, task, gate=open_gate(backbone, bundle), path=out, version=version)
+
+
+def _require_shipping(run: Run) -> None:
+    """Refuse runs of methods that are measured only.
+
+    Raises:
+        ExportMismatchError: The method makes no packs.
+    """
+    method = run.record.config.method.name
+    if not METHODS[method].ships:
+        raise ExportMismatchError(
+            f"{run.folder}: was trained with {method!r}, a comparison that is measured and never shipped. "
+            "Train with adaprefix or adaprefix++ to export"
+        )
+
+
+@contextmanager
+def _parents(path: Path) -> Iterator[None]:
+    """Make the folders that lead to a path; if the work fails, those it made are removed again."""
+    made = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # somebody else put something there meanwhile
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def _workplace(out: Path) -> Iterator[Path]:
+    """Give an empty folder beside `out`, on the same file system; what is left of it at the end is removed."""
+    workplace = out.with_name(f".{out.name}.part")  # one that a kill left behind is not worth keeping
+    shutil.rmtree(workplace, ignore_errors=True)
+    workplace.mkdir()
+    try:
+        yield workplace
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
 
 
 def _write_bundle(folder: Path, backbone: Backbone, device: DeviceProfile) -> Bundle:
     spec = backbone.spec
-    export_graph(backbone, folder / "backbone.onnx")
+    with contained(folder):
+        export_graph(backbone, folder / "backbone.onnx")
     if backbone.tokenizer is not None:
         (folder / "tokenizer.json").write_bytes(backbone.tokenizer)
     return write_bundle(
@@ -156,7 +204,7 @@ def _write_bundle(folder: Path, backbone: Backbone, device: DeviceProfile) -> Bu
         fingerprint=backbone.fingerprint,
         backbone=Path(spec.source).resolve().name,
         dimensions=spec.dimensions,
-        attention=ATTENTION,
+        attention=backbone.module.attention,
         pooling=spec.pooling,
         preprocessing=spec.preprocessing,
         profile=Profile(name=device.name, providers=device.providers, precision=device.precision),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edgecl.training.train import PACK_DTYPE, package_versions
+from edgecl.training.run import PACK_DTYPE
+from edgecl.training.versions import package_versions
 from edgecl_export.errors import ExportError
 from edgecl_export.parity import Parity, Reference, compare_task
 from edgecl_runtime.engine import ActiveTask
@@ -99,6 +100,7 @@ def build_pack(run: Run, task: str, *, gate: Gate, path: Path, version: int) -> 
         attention=gate.bundle.attention,
         probe=Probe(PROBE_SEEDS, {"fp32": max(LEAST_PROBE_TOLERANCE, 2 * parity.tolerance)}),
         provenance=_provenance(run, record),
+        parent=record.parent,
         metrics={
             "accuracy": record.accuracy,
             "test_items": float(record.test_items),

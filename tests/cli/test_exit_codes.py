@@ -92,6 +92,19 @@ def test_2_a_setting_of_another_type(tmp_path: Path, call: Call) -> None:
     assert_refused(called, 2, "training.epochs")
 
 
+def test_2_an_unknown_method(tmp_path: Path, call: Call) -> None:
+    called = call("train", "--task", "a=b.npz", "--out", tmp_path / "run", "--method", "adaprefix--")
+    assert_refused(called, 2, "--method: found 'adaprefix--', expected one of ", "adaprefix++")
+    assert not (tmp_path / "run").exists()
+
+
+def test_2_logs_without_tensorboard(tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    called = call("train", "--task", "a=b.npz", "--out", tmp_path / "run", "--tensorboard")
+    assert_refused(called, 2, "--tensorboard needs tensorboard", "pip install tensorboard")
+    assert not (tmp_path / "run").exists()
+
+
 def test_2_data_that_cannot_be_read(image_field: Field, tmp_path: Path, call: Call) -> None:
     (tmp_path / "broken.npz").write_bytes(b"no zip")
     called = call(

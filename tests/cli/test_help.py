@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from edgecl.arms import arm_names, arm_summary
 from edgecl.cli.app import cli
 from tests.cli.conftest import Call
 
@@ -101,6 +102,28 @@ def test_the_version_is_that_of_the_package(call: Call) -> None:
     assert call("--version").out == "edgecl, version 0.1.0\n"
 
 
+def test_the_package_is_a_program_too() -> None:
+    command = [sys.executable, "-m", "edgecl", "--version"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == "edgecl, version 0.1.0\n"
+
+
+def test_the_methods_are_listed_one_a_line(call: Call) -> None:
+    title, *lines = call("train", "--list-methods").out.splitlines()
+    assert title == "methods"
+    assert [line.split()[0] for line in lines] == list(arm_names())
+    assert lines[0].endswith("  Adapters and prefixes of a task's own.")
+
+
+def test_the_methods_are_listed_as_json(call: Call) -> None:
+    expected = {name: arm_summary(name) for name in arm_names()}
+    assert call("train", "--list-methods", "--json").json == {"methods": expected}
+
+
+def test_help_of_train_says_where_the_methods_are_listed(call: Call) -> None:
+    assert "see --list-methods" in call("train", "--help").out
+
+
 def test_help_takes_less_than_half_a_second() -> None:
     took = []
     for _ in range(3):
@@ -110,7 +133,10 @@ def test_help_takes_less_than_half_a_second() -> None:
     assert min(took) < 0.5
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["demo", "--help"], ["export"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["train", "--help"], ["train", "--list-methods"], ["demo", "--help"], ["export"]],
+)
 def test_help_and_wrong_usage_load_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", MODULES_OF, *arguments], check=False, capture_output=True, text=True

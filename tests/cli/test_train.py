@@ -82,6 +82,24 @@ def test_options_come_before_the_config_file(image_field: Field, tmp_path: Path,
     assert (found.seed, found.training.epochs, found.method.prefix_length) == (5, 2, 10)
 
 
+def test_a_method_brings_its_settings(image_field: Field, tmp_path: Path, call: Call) -> None:
+    data = make_data(tmp_path, "image")
+    command = ("train", "--backbone", image_field.backbone, "--task", f"a={data}", "--out", tmp_path / "run")
+    assert call(*command, "--method", "adaprefix++-joint", *QUICK).code == 0
+    found = Run.open(tmp_path / "run").record.config
+    assert (found.method.name, found.method.jointly, found.generator.drift_weight) == (
+        "adaprefix++",
+        True,
+        0.0,
+    )
+
+
+def test_an_unknown_method_is_refused_with_those_there_are(tmp_path: Path, call: Call) -> None:
+    called = call("train", "--task", "a=a.npz", "--out", tmp_path / "run", "--method", "ewc")
+    assert (called.code, called.out) == (2, "")
+    assert "--method: found 'ewc', expected one of adaprefix" in called.err
+
+
 def test_a_task_is_added_with_the_settings_of_its_run(image_field: Field, tmp_path: Path, call: Call) -> None:
     run = image_field.copy_run(tmp_path)
     data = make_data(tmp_path, "image", number=9)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from tokenizers import Tokenizer
@@ -13,11 +14,13 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from edgecl.backbones.families import FAMILIES, Pooling
 from edgecl.backbones.injection import InjectedBackbone
-from edgecl.config import BackboneConfig, MethodConfig, RunConfig, TrainingConfig
+from edgecl.config import BackboneConfig, EvaluationConfig, MethodConfig, RunConfig, TrainingConfig
+from edgecl.methods import Method, NewTask, TaskLearner
 from edgecl.modules import FeatureScale
 from edgecl.streams import TaskSpec
 from edgecl.training.checkpoint import Progress
@@ -174,12 +177,63 @@ def make_config(backbone: Path, *, seed: int = 0, **training: Any) -> RunConfig:
         backbone=BackboneConfig(source=str(backbone)),
         method=MethodConfig(rank=2, prefix_length=3),
         training=TrainingConfig(**recipe),
+        evaluation=EvaluationConfig(floors=False),
     )
+
+
+def make_settings(name: str = "adaprefix", **generator: Any) -> RunConfig:
+    """Return the settings of a method in small, with changes to its generator."""
+    method = {"name": name, "rank": 2, "prefix_length": 3}
+    return changed(RunConfig(), method=method, generator=generator)
+
+
+def changed(config: RunConfig, **tables: dict[str, Any]) -> RunConfig:
+    """Return settings with keys of some tables changed."""
+    replaced = {
+        table: msgspec.structs.replace(getattr(config, table), **keys) for table, keys in tables.items()
+    }
+    return msgspec.structs.replace(config, **replaced)
+
+
+def make_new_task(
+    name: str = "shade", *, backbone: InjectedBackbone | None = None, classes: int = 2, **changes: Any
+) -> NewTask:
+    """Return what a method is told of a task; its random start depends on the name."""
+    told: dict[str, Any] = {
+        "scale": make_scale(mean=0.5, std=2.0),
+        "generator": torch.Generator().manual_seed(sum(name.encode())),
+        **changes,
+    }
+    return NewTask(name, backbone or make_injected("vit"), classes, **told)
 
 
 def make_spec(data: Path, *, name: str = "shade") -> TaskSpec:
     """Return the specification of a task."""
     return TaskSpec(name=name, data=data)
+
+
+def learn(method: Method, task: NewTask, *, steps: int = 4, rate: float = 1e-2) -> TaskLearner:
+    """Let a method learn random inputs in two classes for some steps, and return what was trained."""
+    learner = method.begin_task(task)
+    inputs = make_inputs("vit", rows=4, seed=len(task.name))
+    parameters = dict.fromkeys([*learner.module_parameters(), *learner.head.parameters()])
+    optimizer = torch.optim.AdamW([each for each in parameters if each.requires_grad], lr=rate)
+    for step in range(steps):
+        optimizer.zero_grad()
+        scores = learner.head(learner.features(task.backbone, inputs))
+        cross_entropy(scores, torch.tensor([0, 1, 0, 1])).backward()
+        penalty = learner.penalty(optimizer, step)
+        if penalty is not None:
+            penalty.backward()
+        optimizer.step()
+    method.end_task(task.name, learner)
+    return learner
+
+
+def trained(learner: TaskLearner) -> dict[str, Tensor]:
+    """Return a copy of what is trained of a learner, by name."""
+    module: Any = learner  # every learner is one
+    return {name: each.detach().clone() for name, each in module.named_parameters() if each.requires_grad}
 
 
 class Recorder:

@@ -7,10 +7,14 @@ import msgspec
 import pytest
 
 from edgecl.config import (
+    TABLES,
     BackboneConfig,
+    EvaluationConfig,
+    GeneratorConfig,
     MethodConfig,
     RunConfig,
     TrainingConfig,
+    TransferConfig,
     known_keys,
     read_config,
     resolve,
@@ -93,6 +97,10 @@ def test_an_unknown_option_is_named_with_those_there_are(key: str) -> None:
         ("backbone.pooling", "max"),
         ("backbone.image_size", "large"),
         ("method.name", 3),
+        ("method.alone", "perhaps"),
+        ("generator.drift", "l2"),
+        ("transfer.start", "random"),
+        ("evaluation.matrix", "some"),
     ],
 )
 def test_a_value_of_the_wrong_type_names_its_key(key: str, value: object) -> None:
@@ -119,6 +127,13 @@ def test_a_value_of_the_wrong_type_names_its_key(key: str, value: object) -> Non
         ("training.clip_norm", 0, "> 0"),
         ("training.warmup_fraction", 1.1, "<= 1"),
         ("training.final_fraction", -0.1, ">= 0"),
+        ("training.validation_fraction", 1.0, "< 1"),
+        ("training.patience", 0, ">= 1"),
+        ("generator.drift_weight", -1, ">= 0"),
+        ("generator.drift_tasks", 0, ">= 1"),
+        ("transfer.margin", -1, ">= 0"),
+        ("transfer.candidates", 0, ">= 1"),
+        ("transfer.learning_rate_factor", 0, "> 0"),
     ],
 )
 def test_a_value_out_of_range_names_its_key(key: str, value: object, expected: str) -> None:
@@ -170,7 +185,10 @@ def test_known_keys_are_all_there_are() -> None:
     for table, kind in {
         "backbone": BackboneConfig,
         "method": MethodConfig,
+        "generator": GeneratorConfig,
+        "transfer": TransferConfig,
         "training": TrainingConfig,
+        "evaluation": EvaluationConfig,
     }.items():
         assert {f"{table}.{name}" for name in kind.__struct_fields__} <= set(known_keys())
 
@@ -178,3 +196,13 @@ def test_known_keys_are_all_there_are() -> None:
 def test_a_configuration_survives_json() -> None:
     config = resolve(RunConfig(seed=2), "image")
     assert msgspec.json.decode(msgspec.json.encode(config), type=RunConfig) == config
+
+
+def test_a_file_and_options_change_single_keys_of_an_arm(tmp_path: Path) -> None:
+    path = write(tmp_path, "[method]\nrank = 4\n")
+    method = read_config(path, overrides={"method.prefix_length": 7}, arm="sequential").method
+    assert method == MethodConfig(name="shared", rank=4, prefix_length=7)
+
+
+def test_the_tables_of_a_configuration_are_all_but_the_seed() -> None:
+    assert set(TABLES) == set(RunConfig.__struct_fields__) - {"seed"}

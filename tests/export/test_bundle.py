@@ -109,6 +109,44 @@ def test_an_export_that_is_stopped_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_export_that_fails_leaves_no_folder_that_led_to_it(
+    image_field: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise ExportError("no graph")
+
+    reuse_graph(monkeypatch, image_field.bundle / "backbone.onnx", change=fail)
+    with pytest.raises(ExportError, match="no graph"):
+        export(image_field.run, tmp_path / "new" / "folder" / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_fails_keeps_what_others_put_beside_it(
+    image_field: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> None:
+        (path.parent.parent / "mine.txt").write_text("mine", encoding="utf-8")
+        raise ExportError("no graph")
+
+    reuse_graph(monkeypatch, image_field.bundle / "backbone.onnx", change=fail)
+    with pytest.raises(ExportError, match="no graph"):
+        export(image_field.run, tmp_path / "new" / "bundle")
+    assert list(digests(tmp_path)) == ["new/mine.txt"]
+
+
+def test_a_pack_that_fails_leaves_no_folder_that_led_to_it(
+    image_field: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ExportError("no pack")
+
+    monkeypatch.setattr("edgecl_export.bundle.build_pack", fail)
+    out = tmp_path / "new" / "hues-2.ecpack"
+    with pytest.raises(ExportError, match="no pack"):
+        add_pack(image_field.run, "hues", bundle_folder=image_field.bundle, out=out, version=2)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_pack_is_not_built_for_a_bundle_that_was_changed(image_field: Field, tmp_path: Path) -> None:
     bundle = image_field.copy_bundle(tmp_path)
     with (bundle / "backbone.onnx").open("ab") as graph:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.packaging.built import ROOT, Distribution, package_files, sdist_names, wheel_files
 
 SHIPPED_WITH_AN_SDIST = {"LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
@@ -38,6 +40,18 @@ def test_sdist_holds_what_is_built_and_no_more(distribution: Distribution) -> No
 
 def test_shipped_device_profile_is_in_the_wheel(workstation: Distribution) -> None:
     assert "edgecl_devices/profiles/generic-cpu.toml" in wheel_files(workstation.wheel)
+
+
+def test_settings_that_ship_are_in_wheel_and_sdist(workstation: Distribution) -> None:
+    arms = {f"edgecl/arms/{path.name}" for path in (ROOT / "edgecl" / "arms").glob("*.toml")}
+    assert "edgecl/arms/adaprefix++-published.toml" in arms
+    assert arms <= wheel_files(workstation.wheel).keys()
+    assert arms <= sdist_names(workstation.sdist)
+
+
+@pytest.mark.parametrize("extra", ["distributed", "logs", "lora"])
+def test_workstation_has_an_extra_for_what_only_some_need(extra: str, workstation: Distribution) -> None:
+    assert f"Provides-Extra: {extra}" in workstation.metadata()
 
 
 def test_both_distributions_have_the_same_version(workstation: Distribution, device: Distribution) -> None:

@@ -4,19 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from edgecl.config import MethodConfig
+from edgecl.config import MethodConfig, RunConfig
 from edgecl.methods.adaprefix import AdaPrefix, AdaPrefixTask
 from edgecl_runtime.tensors import expected_shapes
-from tests.edgecl.factories import DIMENSIONS, make_scale
+from tests.edgecl.factories import DIMENSIONS, make_new_task
 
 
 def begin_task(
     *, rank: int = 2, prefix_length: int | None = 3, classes: int = 4, seed: int = 0
 ) -> AdaPrefixTask:
-    method = AdaPrefix(MethodConfig(rank=rank, prefix_length=prefix_length), DIMENSIONS)
-    return method.begin_task(
-        classes=classes, scale=make_scale(mean=0.5, std=2.0), generator=torch.Generator().manual_seed(seed)
-    )
+    method = AdaPrefix(RunConfig(method=MethodConfig(rank=rank, prefix_length=prefix_length)), DIMENSIONS)
+    random = torch.Generator().manual_seed(seed)
+    return method.begin_task(make_new_task(classes=classes, generator=random))
 
 
 @pytest.mark.parametrize(("rank", "length"), [(2, 3), (0, 3), (2, 0), (0, 0)])

@@ -2,18 +2,25 @@ from __future__ import annotations
 
 import pytest
 
-from edgecl.config import MethodConfig
+from edgecl.config import MethodConfig, RunConfig
 from edgecl.errors import ConfigError
 from edgecl.methods import METHODS, build_method
-from tests.edgecl.factories import DIMENSIONS
+from tests.edgecl.factories import DIMENSIONS, changed, make_settings
 
 
 def test_an_unknown_method_is_named_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"method.name: found 'lwf', expected one of adaprefix") as caught:
-        build_method(MethodConfig(name="lwf"), DIMENSIONS)
+        build_method(RunConfig(method=MethodConfig(name="lwf")), DIMENSIONS)
     assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_a_known_method_is_built(name: str) -> None:
-    assert isinstance(build_method(MethodConfig(name=name), DIMENSIONS), METHODS[name])
+    assert type(build_method(make_settings(name), DIMENSIONS)) is METHODS[name]
+
+
+@pytest.mark.parametrize("name", ["lora", "shared"])
+def test_a_method_whose_modules_belong_to_no_task_cannot_start_from_one(name: str) -> None:
+    settings = changed(make_settings(name), transfer={"start": "gated"})
+    with pytest.raises(ConfigError, match="transfer.start: found 'gated', expected 'identity'"):
+        build_method(settings, DIMENSIONS)

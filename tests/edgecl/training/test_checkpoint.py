@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from edgecl.errors import RunError
-from edgecl.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from edgecl.training.checkpoint import Best, Progress, load_checkpoint, save_checkpoint
 
 PROGRESS = Progress(epochs=2, losses=(1.5, 0.5), seconds=3.25)
 
@@ -99,6 +99,47 @@ def test_a_checkpoint_that_does_not_say_how_far_it_came_is_refused(tmp_path: Pat
 def test_a_checkpoint_of_other_shapes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="checkpoint.safetensors: the checkpoint is damaged"):
         read(write(tmp_path), width=4)
+
+
+def test_a_checkpoint_of_the_first_release_is_read(tmp_path: Path) -> None:
+    """It held the buffers of the learner too, and said nothing of validation."""
+    path = write(tmp_path)
+    tensors = load(path.read_bytes()) | {
+        "learner.head.mean": torch.zeros(3),
+        "learner.head.std": torch.ones(1),
+    }
+    head = {"format_version": 1, "identity": "mine", "epochs": 2, "losses": [1.5, 0.5], "seconds": 3.25}
+    path.write_bytes(save(tensors, metadata={"checkpoint": json.dumps(head)}))
+    layer, optimizer = make_state(steps=0)
+    best = Best.start(layer)
+    assert load_checkpoint(path, learner=layer, optimizer=optimizer, identity="mine", best=best) == PROGRESS
+    assert torch.equal(layer.weight, make_state(steps=2)[0].weight)
+    assert best.tensors == {}
+
+
+def test_the_best_parameters_are_read_back(tmp_path: Path) -> None:
+    layer, optimizer = make_state(steps=1)
+    best, path = Best.start(layer), tmp_path / "checkpoint.safetensors"
+    best.keep_if_better((50.0,))
+    wanted = layer.weight.detach().clone()
+    torch.nn.init.zeros_(layer.weight)
+    save_checkpoint(path, learner=layer, optimizer=optimizer, progress=PROGRESS, identity="mine", best=best)
+    other, its_optimizer = make_state(steps=0)
+    read_back = Best.start(other)
+    load_checkpoint(path, learner=other, optimizer=its_optimizer, identity="mine", best=read_back)
+    assert not other.weight.any()
+    read_back.restore()
+    assert torch.equal(other.weight, wanted)
+
+
+def test_what_is_frozen_is_not_stored(tmp_path: Path) -> None:
+    layer, optimizer = make_state(steps=1)
+    layer.bias.requires_grad_(False)
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, learner=layer, optimizer=optimizer, progress=PROGRESS, identity="mine")
+    stored = load(path.read_bytes())
+    assert "learner.weight" in stored
+    assert "learner.bias" not in stored
 
 
 @given(st.binary(max_size=256))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecl.backbones.huggingface import Backbone, load_backbone
-from edgecl.training.features import BATCH, accuracy, features
+from edgecl.training.features import BATCH, features, predictions
 from edgecl_runtime.tensors import TaskTensors, expected_shapes
 from tests.edgecl.factories import DIMENSIONS, make_image_folder
 
@@ -48,10 +48,9 @@ def test_features_have_the_precision_of_the_backbone(backbone: Backbone) -> None
     assert found.dtype == np.float64
 
 
-@pytest.mark.parametrize(("target", "percent"), [(1, 100.0), (0, 0.0)])
-def test_accuracy_is_a_percentage_of_right_answers(backbone: Backbone, target: int, percent: float) -> None:
+@pytest.mark.parametrize("favoured", [0, 1])
+def test_the_class_of_the_highest_score_is_predicted(backbone: Backbone, favoured: int) -> None:
     tensors = make_tensors(scale=0.0)
-    tensors.head_bias[1] = 1.0
-    targets = np.full(4, target)
-    found = accuracy(backbone.module, IMAGES[:4], targets, preprocessor=backbone.preprocessor, task=tensors)
-    assert found == percent
+    tensors.head_bias[favoured] = 1.0
+    found = predictions(backbone.module, IMAGES[:4], preprocessor=backbone.preprocessor, task=tensors)
+    assert found.tolist() == [favoured] * 4

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from edgecl.errors import RunError
 from edgecl.training.heldout import HeldOut, choose
@@ -48,6 +48,15 @@ def test_the_sample_depends_on_the_seed_alone() -> None:
 
 def test_a_small_test_part_is_kept_whole() -> None:
     assert choose(IMAGES, TARGETS, count=99, seed=0).targets.tolist() == list(range(10))
+
+
+def test_a_file_has_the_three_arrays_that_readers_of_format_1_ask_for(tmp_path: Path) -> None:
+    arrays = load_file(saved(tmp_path, choose(IMAGES, TARGETS, count=3, seed=0)))
+    assert {name: (array.dtype.name, array.shape) for name, array in arrays.items()} == {
+        "items": ("uint8", (3, 4, 4, 3)),
+        "lengths": ("int32", (3,)),
+        "targets": ("int64", (3,)),
+    }
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

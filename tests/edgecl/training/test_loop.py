@@ -8,12 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from edgecl.config import MethodConfig, TrainingConfig
-from edgecl.methods.adaprefix import AdaPrefixTask
+from edgecl.config import MethodConfig, RunConfig, TrainingConfig
+from edgecl.methods.adaprefix import AdaPrefix, AdaPrefixTask
 from edgecl.training.checkpoint import Progress
-from edgecl.training.loop import Resumption, TrainingItems, autocast, choose_device, task_seed, train_task
+from edgecl.training.loop import (
+    Lesson,
+    Resumption,
+    TrainingItems,
+    autocast,
+    choose_device,
+    task_seed,
+    train_lessons,
+)
+from edgecl.training.workers import Workers
 from edgecl_runtime.preprocess import ImagePreprocessing, Preprocessor, build_preprocessor
-from tests.edgecl.factories import DIMENSIONS, make_injected, make_scale
+from tests.edgecl.factories import DIMENSIONS, make_injected, make_new_task, make_scale
 
 HALF = (0.5, 0.5, 0.5)
 PREPROCESSOR = build_preprocessor(
@@ -26,10 +35,8 @@ ITEMS = TrainingItems(
 
 
 def make_learner(*, rank: int = 2, prefix_length: int = 3) -> AdaPrefixTask:
-    config = MethodConfig(rank=rank, prefix_length=prefix_length)
-    return AdaPrefixTask(
-        config, DIMENSIONS, classes=2, scale=make_scale(), generator=torch.Generator().manual_seed(0)
-    )
+    method = AdaPrefix(RunConfig(method=MethodConfig(rank=rank, prefix_length=prefix_length)), DIMENSIONS)
+    return method.begin_task(make_new_task(scale=make_scale(), generator=torch.Generator().manual_seed(0)))
 
 
 def train(
@@ -50,15 +57,14 @@ def train(
     }
     told: list[int] = []
     folder.mkdir(exist_ok=True)
-    progress = train_task(
+    progress = train_lessons(
         make_injected("vit"),
-        learner,
-        ITEMS,
+        [Lesson(learner, ITEMS, seed=0)],
         preprocessor=preprocessor,
         config=TrainingConfig(**settings),
-        seed=0,
         resumption=Resumption(folder / "checkpoint.safetensors", "mine"),
         on_epoch=lambda progress, _: told.append(progress.epochs),
+        workers=Workers(),
     )
     return progress, told
 

@@ -17,7 +17,7 @@ recipes = st.builds(
     warmup_fraction=st.floats(0, 1),
     final_fraction=st.floats(0, 1),
 )
-schedules = st.builds(Schedule.plan, st.integers(1, 500), recipes)
+schedules = st.builds(Schedule.plan, st.lists(st.integers(1, 500), min_size=1, max_size=3), recipes)
 
 
 def make_schedule(*, steps: int = 10, warmup: int = 4, final_fraction: float = 0.1) -> Schedule:
@@ -30,7 +30,7 @@ def curve(schedule: Schedule) -> list[float]:
 
 @given(st.integers(1, 500), recipes)
 def test_every_item_is_seen_often_enough(items: int, config: TrainingConfig) -> None:
-    schedule = Schedule.plan(items, config)
+    schedule = Schedule.plan([items], config)
     assert schedule.steps_per_epoch == math.ceil(items / config.batch_size)
     assert schedule.epochs >= config.epochs
     assert schedule.steps >= config.min_steps
@@ -38,7 +38,7 @@ def test_every_item_is_seen_often_enough(items: int, config: TrainingConfig) -> 
 
 @given(st.integers(1, 500), recipes)
 def test_no_more_epochs_are_planned_than_asked_for(items: int, config: TrainingConfig) -> None:
-    schedule = Schedule.plan(items, config)
+    schedule = Schedule.plan([items], config)
     fewer = schedule.epochs - 1
     assert fewer < config.epochs or fewer * schedule.steps_per_epoch < config.min_steps
 

@@ -70,9 +70,9 @@ def test_a_record_says_what_was_trained(tmp_path: Path, config: RunConfig, data:
 def test_accuracy_is_that_of_the_tensors_as_they_are_packed(
     tmp_path: Path, config: RunConfig, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured = Mock(return_value=50.0)
-    monkeypatch.setattr("edgecl.training.train.accuracy", measured)
-    assert train(config, tmp_path / "run", data).task("shade").accuracy == 50.0
+    measured = Mock(return_value=np.zeros(9, np.int64))
+    monkeypatch.setattr("edgecl.training.one_task.predictions", measured)
+    assert train(config, tmp_path / "run", data).task("shade").accuracy == pytest.approx(100 / 3)
     assert {array.dtype for _, array in measured.call_args.kwargs["task"].items()} == {np.dtype(np.float16)}
 
 

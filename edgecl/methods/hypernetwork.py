@@ -1,0 +1,109 @@
+"""The network that generates modules of all tasks, with what it remembers of the tasks it has learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from edgecl.generators import adam_step, ahead, choose_tasks, drift, fresh_decoder, shared_decoder
+from edgecl.methods.guide import EmbeddingGuide
+
+if TYPE_CHECKING:
+    from torch.optim import AdamW
+
+    from edgecl.config import GeneratorConfig
+    from edgecl.methods.base import EarlierTasks, NewTask
+    from edgecl.methods.networks import Network
+    from edgecl.methods.rows import RowTarget
+
+
+class Hypernetwork:
+    """A generator, the embedding of every task it has learned, and what it generated when each of them ended.
+
+    The targets of the drift loss are the stored tensors of the packs: what is protected is what was shipped.
+    """
+
+    def __init__(self, network: Network, target: RowTarget, config: GeneratorConfig, *, seed: int) -> None:
+        self.network, self.target = network, target
+        self.decoder = _decoder(network, config, seed=seed)
+        self._config = config
+        self._embeddings: dict[str, Tensor] = {}
+        self._stored: list[Tensor] = []
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The learned tasks in the order of training."""
+        return tuple(self._embeddings)
+
+    def embedding(self, name: str) -> Tensor:
+        """Return the embedding of a learned task."""
+        return self._embeddings[name]
+
+    def generate(self, embedding: Tensor) -> Tensor:
+        """Return the rows of one task, [L, rows, D], of its embedding; differentiable."""
+        rows: Tensor = self.network(embedding.to(next(self.network.parameters()).device)[None])[0]
+        return rows
+
+    def guide(self, task: NewTask) -> EmbeddingGuide | None:
+        """Return what guides the embedding of a new task; None without known relations."""
+        if task.relations is None:
+            return None
+        if self._config.guidance == "paper":
+            self.decoder = _decoder(self.network, self._config, seed=task.seed)
+        anchors = torch.stack([self.embedding(name) for name in task.relations.distances])
+        return EmbeddingGuide(task, anchors, self._config, encode=self.network.encode, decoder=self.decoder)
+
+    def remember(self, name: str, embedding: Tensor) -> None:
+        """Keep a task that was learned, with what is generated for it now."""
+        self._embeddings[name] = embedding.detach().clone()
+        with torch.no_grad():
+            self._stored.append(self.generate(embedding))
+
+    def penalty(self, optimizer: AdamW, rng: np.random.Generator) -> Tensor | None:
+        """Return the weighted drift of earlier tasks, of some drawn at random; None if nothing is to be kept."""
+        if not self._stored or self._config.drift_weight == 0:
+            return None
+        chosen = choose_tasks(len(self._stored), self._config.drift_tasks, rng)
+        known, device = tuple(self._embeddings.values()), next(self.network.parameters()).device
+        embeddings = torch.stack([known[index] for index in chosen]).to(device)
+        stored = torch.stack([self._stored[index] for index in chosen]).to(device)
+        now = self._look_ahead(optimizer, embeddings) if self._config.lookahead else self.network(embeddings)
+        return self._config.drift_weight * drift(now, stored, form=self._config.drift)
+
+    def _look_ahead(self, optimizer: AdamW, embeddings: Tensor) -> Tensor:
+        steps = adam_step(optimizer, self.network.parameters())
+        rows: Tensor = functional_call(self.network, ahead(self.network, steps), (embeddings,))
+        return rows
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the network, the embeddings, and the decoder of guidance."""
+        network = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        if self.decoder is not None:
+            network |= {f"decoder.{name}": tensor for name, tensor in self.decoder.state_dict().items()}
+        return network | {f"embedding.{name}": tensor for name, tensor in self._embeddings.items()}
+
+    def load_state(self, state: Mapping[str, Tensor], earlier: EarlierTasks) -> None:
+        """Go on from a stored state; what was generated is read from the stored tensors of the tasks."""
+        self.network.load_state_dict({name: state[f"network.{name}"] for name in self.network.state_dict()})
+        if self.decoder is not None:
+            self.decoder.load_state_dict(
+                {name: state[f"decoder.{name}"] for name in self.decoder.state_dict()}
+            )
+        self._embeddings = {name: state[f"embedding.{name}"] for name in earlier.names}
+        self._stored = [self.target.rows(earlier.tensors(name)) for name in earlier.names]
+
+
+def _decoder(network: Network, config: GeneratorConfig, *, seed: int) -> nn.Module | None:
+    """Return a fresh decoder for the modes of guidance that decode; None for the others."""
+    if config.guidance not in {"decoder", "paper"}:
+        return None
+    random = torch.Generator().manual_seed(seed)
+    probe = network.new_embedding(random)
+    encoded = network.encode(probe[None])[0]
+    build = shared_decoder if config.guidance == "decoder" else fresh_decoder
+    return build(len(encoded), len(probe), generator=random)

@@ -1,0 +1,102 @@
+"""Whether a new task should start from an earlier one's modules: asked of its own training items.
+
+For each candidate the items' features are classified by shrunk LDA in cross-validation. A candidate is taken only
+if it beats the untouched backbone by more than the noise of the paired comparison: a careless warm start costs more
+than a good one gains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecl.evaluation.floors import small_problems
+
+SHRINKAGE = 0.5
+MOST_FOLDS = 5
+PER_CLASS = 10
+"""Items of a class that are looked at, so that a task costs one forward pass of few items per candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What a candidate is worth on the items of the new task.
+
+    Attributes:
+        points: Cross-validated accuracy above that of the untouched backbone, percent points.
+        error: Standard error of the paired difference, percent points.
+    """
+
+    points: float
+    error: float
+
+
+def gate_items(targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows of the first items of each class, ascending."""
+    rows = [np.flatnonzero(targets == label)[:PER_CLASS] for label in np.unique(targets)]
+    return np.sort(np.concatenate(rows))
+
+
+def fold_hits(features: NDArray[np.floating[Any]], targets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which items [N] are right when LDA is fitted without their fold; fold i holds item i of every class.
+
+    Args:
+        features: [N, D].
+        targets: [N]; a class of one item can only be missed.
+    """
+    folds = _folds(targets)
+    hits = np.zeros(len(targets), np.bool_)
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        if held_out.all():
+            continue  # each class has a single item: nothing is known of any of them
+        classifier = _classifier(targets[~held_out])
+        with small_problems():
+            classifier.fit(features[~held_out].astype(np.float64), targets[~held_out])
+        hits[held_out] = classifier.predict(features[held_out].astype(np.float64)) == targets[held_out]
+    return hits
+
+
+def gains(identity: NDArray[np.bool_], candidates: Mapping[str, NDArray[np.bool_]]) -> dict[str, Gain]:
+    """Return what each candidate gains over the identity, from their hits [N] on the same items."""
+    measured = {}
+    for name, hits in candidates.items():
+        difference = 100.0 * (hits.astype(np.float64) - identity)
+        error = float(difference.std(ddof=1)) / len(difference) ** 0.5
+        measured[name] = Gain(float(difference.mean()), error)
+    return measured
+
+
+def best_parent(measured: Mapping[str, Gain], *, margin: float) -> str | None:
+    """Return the candidate that gains most, if that is more than `margin` standard errors; None: start afresh."""
+    if not measured:
+        return None
+    name = max(measured, key=lambda each: measured[each].points)
+    gain = measured[name]
+    return name if gain.points > 0 and gain.points > margin * gain.error else None
+
+
+def _classifier(targets: NDArray[np.int64]) -> Any:
+    """Return shrunk LDA; the nearest item where targets [N] leave it no scatter, or no second class."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.neighbors import KNeighborsClassifier
+
+    classes = len(np.unique(targets))
+    if classes in {1, len(targets)}:
+        return KNeighborsClassifier(n_neighbors=1)
+    return LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE)
+
+
+def _folds(targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the fold of every item: its number among those of its class, modulo the number of folds."""
+    counts = np.bincount(targets)
+    folds = max(2, min(MOST_FOLDS, int(counts[counts > 0].min())))
+    number = np.zeros(len(targets), np.int64)
+    for label in np.unique(targets):
+        rows = targets == label
+        number[rows] = np.arange(int(rows.sum()))
+    return number % folds

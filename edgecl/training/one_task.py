@@ -1,0 +1,239 @@
+"""Learn one task: choose where it starts, train it, measure it as it will be packed, store it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import torch
+
+from edgecl.errors import ConfigError, RunError
+from edgecl.evaluation.floors import floor_predictions
+from edgecl.evaluation.scores import Score, is_dominated, predictions_digest
+from edgecl.methods import NewTask
+from edgecl.modules import FeatureScale
+from edgecl.streams.splits import split_by_class
+from edgecl.training.features import features, learner_predictions, predictions
+from edgecl.training.heldout import choose
+from edgecl.training.identity import identity
+from edgecl.training.loop import Lesson, Resumption, TrainingItems, choose_device, task_seed, train_lessons
+from edgecl.training.memory import peak_bytes, reset_peak
+from edgecl.training.relations import measure_relations
+from edgecl.training.run import PACK_DTYPE, Learned, TaskRecord
+from edgecl.training.schedule import Schedule
+from edgecl.training.versions import package_versions
+from edgecl.training.warm_start import Start, choose_start, store_signature
+from edgecl_runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgecl.config import RunConfig, TrainingConfig
+    from edgecl.methods import Method, TaskLearner
+    from edgecl.streams import TaskSpec
+    from edgecl.training.checkpoint import Progress
+    from edgecl.training.ready import Ready
+    from edgecl.training.session import Session
+    from edgecl_runtime.tensors import TaskTensors
+
+PACKED_BYTES = 2
+"""Of one number in a pack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A task that is ready to be trained.
+
+    Attributes:
+        bare: Features of its training items without a task, [N, D].
+    """
+
+    spec: TaskSpec
+    ready: Ready
+    start: Start
+    lesson: Lesson
+    bare: NDArray[np.floating[Any]]
+
+
+def train_one(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> TaskRecord:
+    """Learn a task and store it; continues where the same task was stopped.
+
+    Raises:
+        RunError: Training diverged, or a checkpoint belongs to something else.
+    """
+    begun = begin(session, method, spec, ready)
+    device = choose_device(session.config.training.device)
+    reset_peak(device)
+    progress = train_lessons(
+        session.backbone.module,
+        [begun.lesson],
+        preprocessor=session.backbone.preprocessor,
+        config=_recipe(session.config, begun.start),
+        resumption=Resumption(
+            session.run.task_folder(spec.name) / "checkpoint.safetensors",
+            identity(session.run.record, [ready.data]),
+        ),
+        on_epoch=lambda progress, schedule: session.report.epoch(spec.name, progress, schedule),
+        workers=session.workers,
+    )
+    method.end_task(spec.name, begun.lesson.learner)
+    return finish(session, method, begun, progress, peak=peak_bytes(device))
+
+
+def begin(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> Begun:
+    """Return a task with its learner and its items, ready to be trained."""
+    backbone, config = session.backbone, session.config
+    if session.workers.is_first:
+        session.run.task_folder(spec.name).mkdir(parents=True, exist_ok=True)
+    session.workers.wait()
+    seed = task_seed(config.seed, spec.name)
+    bare = features(backbone.module, ready.prepared.train, preprocessor=backbone.preprocessor, task=None)
+    start = choose_start(session, ready, bare)
+    items, validation = _parts(config.training, spec, ready, seed=seed)
+    learner = method.begin_task(
+        NewTask(
+            name=spec.name,
+            backbone=backbone.module,
+            classes=len(ready.data.labels),
+            scale=FeatureScale.measure(torch.from_numpy(bare)),
+            generator=torch.Generator().manual_seed(seed),
+            seed=seed,
+            parent=None if start.parent is None else (start.parent, session.run.tensors(start.parent)),
+            relations=measure_relations(session, ready, bare, seed=seed),
+            known=len(session.run.names),
+            steps=Schedule.plan([len(items.targets)], config.training).steps,
+        )
+    )
+    return Begun(spec, ready, start, Lesson(learner, items, seed, validation), bare)
+
+
+def finish(
+    session: Session, method: Method, begun: Begun, progress: Progress, *, peak: int | None
+) -> TaskRecord:
+    """Measure a trained task and store it.
+
+    Raises:
+        RunError: Training diverged.
+    """
+    run, config, ready = session.run, session.config, begun.ready
+    learner, targets = begun.lesson.learner, ready.data.test.targets
+    tensors, rounded = _materialized(session, begun)
+    predicted = _predictions(session, begun, rounded)
+    score = Score.of(predicted, targets)
+    state = {} if config.method.alone else {name: _plain(tensor) for name, tensor in method.state().items()}
+    peer = {} if tensors is not None else _trained(learner)
+    record = TaskRecord(
+        name=begun.spec.name,
+        position=len(run.tasks),
+        labels=ready.data.labels,
+        data=str(begun.spec.data.resolve()),
+        data_fingerprint=ready.data.fingerprint,
+        train_items=len(ready.data.train),
+        test_items=len(ready.data.test),
+        accuracy=score.accuracy,
+        losses=progress.losses,
+        steps=progress.epochs
+        * Schedule.plan([len(begun.lesson.items.targets)], config.training).steps_per_epoch,
+        seconds=progress.seconds,
+        versions=package_versions("edgecl", "torch", "transformers"),
+        balanced_accuracy=score.balanced_accuracy,
+        dominated=is_dominated(targets),
+        floors=_floors(session, begun) if config.evaluation.floors else {},
+        predictions_sha256=predictions_digest(predicted),
+        parent=begun.start.parent,
+        parent_gains=dict(begun.start.gains),
+        validation=progress.validation,
+        size_bytes=rounded.size_bytes
+        if rounded
+        else PACKED_BYTES * sum(each.numel() for each in peer.values()),
+        shared_bytes=sum(tensor.nbytes for tensor in state.values()),
+        peak_bytes=peak,
+    )
+    if session.workers.is_first:
+        heldout = choose(
+            ready.prepared.test, targets, count=config.training.heldout_items, seed=begun.lesson.seed
+        )
+        store_signature(run, begun.spec.name, begun.bare)
+        run.save_task(record, Learned(tensors, peer, state), heldout)
+    session.workers.wait()
+    return record
+
+
+def _recipe(config: RunConfig, start: Start) -> TrainingConfig:
+    """Return how a task is trained; modules that start from an earlier task's have a rate of their own."""
+    recipe = config.training
+    if start.parent is None or recipe.learning_rate is None:
+        return recipe
+    rate = recipe.learning_rate * config.transfer.learning_rate_factor
+    return msgspec.structs.replace(recipe, learning_rate=rate)
+
+
+def _parts(
+    config: TrainingConfig, spec: TaskSpec, ready: Ready, *, seed: int
+) -> tuple[TrainingItems, TrainingItems | None]:
+    """Return what is trained on, and what is held back to choose the epoch."""
+    items = TrainingItems(ready.prepared.train, ready.data.train.targets)
+    fraction = config.validation_fraction
+    if not fraction:
+        return items, None
+    labels = [ready.data.labels[target] for target in items.targets]
+    try:
+        train, validation = split_by_class(labels, test_fraction=fraction, seed=seed)
+    except ValueError as error:
+        raise ConfigError(
+            f"task {spec.name!r}: {error}. Set training.validation_fraction=0, or give more items"
+        ) from error
+    return _rows(items, train), _rows(items, validation)
+
+
+def _rows(items: TrainingItems, rows: tuple[int, ...]) -> TrainingItems:
+    return TrainingItems([items.prepared[row] for row in rows], items.targets[list(rows)])
+
+
+def _materialized(session: Session, begun: Begun) -> tuple[TaskTensors | None, TaskTensors | None]:
+    """Return the tensors of a task, float32 and as they are packed; None twice for a peer.
+
+    Raises:
+        RunError: They are not finite, or do not fit into the type.
+    """
+    tensors = begun.lesson.learner.materialize()
+    if tensors is None:
+        return None, None
+    try:
+        tensors.check(session.backbone.spec.dimensions, len(begun.ready.data.labels))
+        return tensors, tensors.rounded(PACK_DTYPE)
+    except InputError as error:
+        raise RunError(
+            f"task {begun.spec.name!r}: training diverged ({error}). Train it into another run with a lower "
+            "training.learning_rate"
+        ) from error
+
+
+def _predictions(session: Session, begun: Begun, rounded: TaskTensors | None) -> NDArray[np.int64]:
+    """Return the predicted classes of the test items, by the tensors as they are packed, or by a peer."""
+    backbone, prepared = session.backbone, begun.ready.prepared.test
+    if rounded is None:
+        return learner_predictions(
+            begun.lesson.learner, backbone.module, prepared, preprocessor=backbone.preprocessor
+        )
+    return predictions(backbone.module, prepared, preprocessor=backbone.preprocessor, task=rounded)
+
+
+def _floors(session: Session, begun: Begun) -> dict[str, Score]:
+    """Return what classifiers reach on the bare features of the same items."""
+    backbone, data = session.backbone, begun.ready.data
+    test = features(backbone.module, begun.ready.prepared.test, preprocessor=backbone.preprocessor, task=None)
+    predicted = floor_predictions(begun.bare, data.train.targets, test)
+    return {name: Score.of(labels, data.test.targets) for name, labels in predicted.items()}
+
+
+def _trained(learner: TaskLearner) -> dict[str, torch.Tensor]:
+    """Return the trained parameters of a peer by name."""
+    module: torch.nn.Module = learner  # type: ignore[assignment]  # every learner is a module
+    return {name: _plain(each) for name, each in module.named_parameters() if each.requires_grad}
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().cpu().contiguous()

@@ -1,0 +1,113 @@
+"""Where the modules of a new task start: at the identity, or at an earlier task's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from edgecl.errors import RunError
+from edgecl.training.features import features
+from edgecl.training.gate import Gain, best_parent, fold_hits, gains, gate_items
+from edgecl_runtime.durable import write_durably
+
+if TYPE_CHECKING:
+    from edgecl.training.ready import Ready
+    from edgecl.training.run import Run
+    from edgecl.training.session import Session
+
+Features = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The choice for a task.
+
+    Attributes:
+        parent: Earlier task that it starts from; None for the identity.
+        gains: What each earlier task that was tried gained on the new task's items.
+    """
+
+    parent: str | None
+    gains: Mapping[str, Gain]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Mean [D] and variance [D] of the bare features of a task's training items, float32."""
+
+    mean: NDArray[np.float32]
+    variance: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, bare: Features) -> Signature:
+        """Return the signature of features [N, D]."""
+        return cls(bare.mean(axis=0, dtype=np.float32), bare.var(axis=0, dtype=np.float32))
+
+    def distance(self, other: Signature) -> float:
+        """Return the squared Bures distance of the two as normal distributions with diagonal covariance."""
+        means = np.square(self.mean - other.mean).sum()
+        deviations = np.square(np.sqrt(self.variance) - np.sqrt(other.variance)).sum()
+        return float(means + deviations)
+
+
+def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
+    """Return where a new task starts, by the run's settings; trained alone or jointly it has nothing before it.
+
+    Args:
+        session: The run with its earlier tasks.
+        ready: The new task.
+        bare: Features of its training items without a task, [N, D].
+    """
+    run, transfer, method = session.run, session.config.transfer, session.config.method
+    if transfer.start == "identity" or method.alone or method.jointly or not run.names:
+        return Start(None, {})
+    if transfer.start == "previous":
+        return Start(run.names[-1], {})
+    rows = gate_items(ready.data.train.targets)
+    targets = ready.data.train.targets[rows]
+    items = [ready.prepared.train[row] for row in rows]
+    hits = {
+        name: fold_hits(_features(session, items, name), targets)
+        for name in nearest_tasks(run, bare, at_most=transfer.candidates)
+    }
+    measured = gains(fold_hits(bare[rows], targets), hits)
+    return Start(best_parent(measured, margin=transfer.margin), measured)
+
+
+def store_signature(run: Run, name: str, bare: Features) -> None:
+    """Write what tells later tasks how near this one is."""
+    signature = Signature.of(bare)
+    stored = {"mean": signature.mean, "variance": signature.variance}
+    write_durably(run.task_folder(name) / "signature.safetensors", save(stored))
+
+
+def _features(session: Session, items: list[NDArray[np.generic]], name: str) -> Features:
+    backbone = session.backbone
+    task = session.run.tensors(name)
+    return features(backbone.module, items, preprocessor=backbone.preprocessor, task=task)
+
+
+def nearest_tasks(run: Run, bare: Features, *, at_most: int) -> tuple[str, ...]:
+    """Return the earlier tasks whose bare features are nearest, all if they are few."""
+    if len(run.names) <= at_most:
+        return run.names
+    mine = Signature.of(bare)
+    return tuple(sorted(run.names, key=lambda name: mine.distance(_signature(run, name)))[:at_most])
+
+
+def _signature(run: Run, name: str) -> Signature:
+    path = run.task_folder(name) / "signature.safetensors"
+    try:
+        stored = load_file(path)
+        return Signature(stored["mean"], stored["variance"])
+    except (OSError, SafetensorError, KeyError) as error:
+        raise RunError(
+            f"{path}: the signature of an earlier task cannot be read ({error}). Restore the run folder, "
+            "or train with transfer.start=identity"
+        ) from error

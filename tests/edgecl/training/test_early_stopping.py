@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from edgecl.config import RunConfig, TrainingConfig
+from edgecl.errors import ConfigError
+from edgecl.training import loop, one_task
+from edgecl.training.checkpoint import Progress
+from edgecl.training.loop import Lesson, Resumption, TrainingItems, train_lessons
+from edgecl.training.train import train_stream
+from edgecl.training.workers import Workers
+from tests.edgecl.factories import (
+    Recorder,
+    changed,
+    make_config,
+    make_image_data,
+    make_image_folder,
+    make_injected,
+    make_spec,
+)
+from tests.edgecl.training.test_loop import ITEMS, PREPROCESSOR, make_learner
+from tests.edgecl.training.test_resume import assert_same_tensors, stop
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    config = make_config(make_image_folder(tmp_path / "vit"), epochs=3)
+    return changed(config, training={"validation_fraction": 0.25})
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return make_image_data(tmp_path / "shade.npz")
+
+
+def train(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, accuracies: Sequence[float], **recipe: Any
+) -> tuple[Progress, list[Tensor], Tensor]:
+    """Train with these accuracies on the validation items; return the head after each epoch, and in the end."""
+    monkeypatch.setattr(loop, "_accuracy", Mock(side_effect=list(accuracies)))
+    learner, weights = make_learner(), list[Tensor]()
+    settings = {"epochs": len(accuracies), "min_steps": 0, "batch_size": 8, "learning_rate": 5e-3, **recipe}
+    progress = train_lessons(
+        make_injected("vit"),
+        [Lesson(learner, ITEMS, seed=0, validation=ITEMS)],
+        preprocessor=PREPROCESSOR,
+        config=TrainingConfig(device="cpu", **settings),
+        resumption=Resumption(folder / "checkpoint.safetensors", "mine"),
+        on_epoch=lambda *_: weights.append(learner.head.weight.detach().clone()),
+        workers=Workers(),
+    )
+    return progress, weights[1:], learner.head.weight.detach()
+
+
+def the_lesson(config: RunConfig, data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Lesson:
+    """Return what a run trains on."""
+    spy = Mock(wraps=train_lessons)
+    monkeypatch.setattr(one_task, "train_lessons", spy)
+    train_stream(config, [make_spec(data)], folder, report=Recorder())
+    lesson: Lesson = spy.call_args.args[1][0]
+    return lesson
+
+
+def contents(items: TrainingItems) -> set[bytes]:
+    return {item.tobytes() for item in items.prepared}
+
+
+def test_no_validation_item_is_trained_on(
+    tmp_path: Path, config: RunConfig, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesson = the_lesson(config, data, tmp_path / "run", monkeypatch)
+    assert lesson.validation is not None
+    assert not contents(lesson.items) & contents(lesson.validation)
+    assert (len(lesson.items.targets), len(lesson.validation.targets)) == (30, 9)
+
+
+def test_every_class_has_validation_items(
+    tmp_path: Path, config: RunConfig, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesson = the_lesson(config, data, tmp_path / "run", monkeypatch)
+    assert lesson.validation is not None
+    assert np.bincount(lesson.validation.targets).tolist() == [3, 3, 3]
+    assert len(lesson.validation.prepared) == 9
+
+
+def test_the_best_epoch_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress, weights, end = train(tmp_path, monkeypatch, (50.0, 90.0, 10.0))
+    assert progress.validation == (50.0, 90.0, 10.0)
+    assert torch.equal(end, weights[1])
+    assert not torch.equal(end, weights[2])
+
+
+def test_of_equal_epochs_the_first_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, weights, end = train(tmp_path, monkeypatch, (50.0, 90.0, 90.0))
+    assert torch.equal(end, weights[1])
+
+
+def test_training_stops_when_patience_is_at_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    accuracies = (50.0, 60.0, 40.0, 30.0, 99.0)
+    progress, weights, end = train(tmp_path, monkeypatch, accuracies, patience=2)
+    assert progress.epochs == 4
+    assert torch.equal(end, weights[1])
+
+
+def test_training_that_has_stopped_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracies = (50.0, 40.0, 99.0)
+    train(tmp_path, monkeypatch, accuracies, patience=1)
+    progress, weights, _ = train(tmp_path, monkeypatch, accuracies, patience=1)
+    assert (progress.epochs, weights) == (2, [])
+
+
+def test_the_best_epoch_is_kept_over_a_stop(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    stop(config, data, tmp_path / "run")
+    continued = train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder())
+    whole = train_stream(config, [make_spec(data)], tmp_path / "whole", report=Recorder())
+    assert continued.task("shade").validation == whole.task("shade").validation
+    assert len(whole.task("shade").validation) == 3
+    assert_same_tensors(continued, whole)
+
+
+def test_the_parameters_of_the_best_epoch_are_in_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, end = train(tmp_path, monkeypatch, (90.0, 10.0))
+    _, _, read = train(tmp_path, monkeypatch, (90.0, 10.0))
+    assert torch.equal(read, end)
+
+
+def test_a_class_of_one_item_cannot_be_validated(tmp_path: Path, config: RunConfig) -> None:
+    data = make_image_data(tmp_path / "few.npz", items=6)
+    with pytest.raises(ConfigError, match="task 'shade': class '0' has a single item.*validation_fraction=0"):
+        train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder())

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecl.training.gate import PER_CLASS, Gain, best_parent, fold_hits, gains, gate_items
+
+TARGETS = np.arange(12) % 3
+
+
+def corners(targets: np.ndarray) -> np.ndarray:
+    """Return features [N, 3] at the corner of each item's class, a little apart."""
+    random = np.random.default_rng(0)
+    features: np.ndarray = 10.0 * np.eye(3)[targets] + random.normal(0, 0.1, (len(targets), 3))
+    return features
+
+
+def test_separate_classes_are_all_hits() -> None:
+    assert fold_hits(corners(TARGETS), TARGETS).all()
+
+
+def test_an_item_among_those_of_another_class_is_the_only_one_missed() -> None:
+    features = corners(TARGETS)
+    features[4] = features[5]
+    assert np.flatnonzero(~fold_hits(features, TARGETS)).tolist() == [4]
+
+
+def test_a_class_of_one_item_can_only_be_missed() -> None:
+    targets = np.array([0, 0, 0, 1, 1, 1, 2])
+    assert fold_hits(corners(targets), targets).tolist() == [True] * 6 + [False]
+
+
+@pytest.mark.parametrize("targets", [[0, 0, 1, 1], [0, 1, 1], [0, 0, 1, 1, 2]])
+def test_two_items_of_a_class_are_enough(targets: list[int]) -> None:
+    found = np.array(targets)
+    several = np.isin(found, np.flatnonzero(np.bincount(found) > 1))
+    assert fold_hits(corners(found), found).tolist() == several.tolist()
+
+
+def test_with_one_item_of_each_class_nothing_is_known() -> None:
+    assert not fold_hits(corners(np.arange(3)), np.arange(3)).any()
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=80).filter(lambda labels: len(set(labels)) > 1))
+def test_the_gate_looks_at_a_few_items_of_every_class(labels: list[int]) -> None:
+    targets = np.array(labels)
+    rows = gate_items(targets)
+    counts = np.bincount(targets)
+    assert rows.tolist() == sorted(set(rows.tolist()))
+    assert (
+        np.bincount(targets[rows], minlength=len(counts)).tolist() == np.minimum(counts, PER_CLASS).tolist()
+    )
+
+
+def test_a_gain_is_the_paired_difference_with_its_standard_error() -> None:
+    identity, candidate = np.array([1, 0, 0, 1], bool), np.array([1, 1, 0, 1], bool)
+    gain = gains(identity, {"a": candidate})["a"]
+    assert (gain.points, gain.error) == pytest.approx((25.0, 50.0 / 4**0.5))
+
+
+def test_without_candidates_a_task_starts_afresh() -> None:
+    assert best_parent({}, margin=1.0) is None
+
+
+def test_the_candidate_that_gains_most_is_taken() -> None:
+    assert best_parent({"a": Gain(5.0, 1.0), "b": Gain(9.0, 1.0)}, margin=1.0) == "b"
+
+
+@pytest.mark.parametrize(("margin", "parent"), [(1.9, "a"), (2.0, None), (0.0, "a")])
+def test_a_gain_must_be_above_the_margin(margin: float, parent: str | None) -> None:
+    assert best_parent({"a": Gain(4.0, 2.0)}, margin=margin) == parent
+
+
+@given(st.dictionaries(st.text(max_size=3), st.floats(-100, 0)), st.floats(0, 5))
+def test_a_candidate_that_gains_nothing_is_never_taken(points: dict[str, float], margin: float) -> None:
+    measured = {name: Gain(gain, 0.0) for name, gain in points.items()}
+    assert best_parent(measured, margin=margin) is None

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecl.config import RunConfig
+from edgecl.training.run import AfterTask, Run, TaskRecord
+from edgecl.training.train import add_tasks, train_stream
+from tests.edgecl.factories import (
+    Recorder,
+    changed,
+    make_config,
+    make_image_data,
+    make_image_folder,
+    make_spec,
+)
+from tests.edgecl.training.test_resume import PowerCutError
+
+NAMES = ("one", "two", "three")
+
+
+class StopAfter(Recorder):
+    """Ends the process when a task is stored, before anything is tested again."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def finished(self, record: TaskRecord) -> None:
+        if record.name == self.name:
+            raise PowerCutError
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    return make_config(make_image_folder(tmp_path / "vit"), epochs=1)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return make_image_data(tmp_path / "shade.npz")
+
+
+def train(
+    config: RunConfig,
+    folder: Path,
+    data: dict[str, Path],
+    *,
+    matrix: str = "full",
+    method: str = "adaprefix",
+    report: Recorder | None = None,
+) -> Run:
+    specs = [make_spec(path, name=name) for name, path in data.items()]
+    settings = changed(config, evaluation={"matrix": matrix}, method={"name": method})
+    return train_stream(settings, specs, folder, report=report or Recorder())
+
+
+def tasks(data: Path, count: int = 3) -> dict[str, Path]:
+    return dict.fromkeys(NAMES[:count], data)
+
+
+def after(run: Run, name: str) -> AfterTask:
+    found = run.after(name)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("matrix", "tested"), [("none", []), ("last", ["three"]), ("full", ["one", "two", "three"])]
+)
+def test_tasks_are_tested_again_when_the_settings_say(
+    tmp_path: Path, config: RunConfig, data: Path, matrix: str, tested: list[str]
+) -> None:
+    run = train(config, tmp_path / "run", tasks(data), matrix=matrix)
+    assert [name for name in NAMES if run.after(name) is not None] == tested
+
+
+def test_every_task_so_far_is_tested(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    run = train(config, tmp_path / "run", tasks(data))
+    assert [set(after(run, name).now) for name in NAMES] == [set(NAMES[:count]) for count in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("method", ["adaprefix", "adaprefix++", "shared"])
+def test_what_was_shipped_never_changes(tmp_path: Path, config: RunConfig, data: Path, method: str) -> None:
+    run = train(config, tmp_path / "run", tasks(data), method=method, matrix="last")
+    assert after(run, "three").shipped_unchanged == dict.fromkeys(NAMES, True)
+
+
+def test_a_task_on_its_own_does_as_well_as_it_did(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    run = train(config, tmp_path / "run", tasks(data))
+    last = after(run, "three")
+    assert {name: last.now[name].accuracy for name in NAMES} == {
+        task.name: task.accuracy for task in run.tasks
+    }
+    assert last.drift == dict.fromkeys(NAMES, 0.0)
+
+
+@pytest.mark.parametrize("method", ["adaprefix++", "shared"])
+def test_what_is_shared_drifts(tmp_path: Path, config: RunConfig, data: Path, method: str) -> None:
+    drift = after(train(config, tmp_path / "run", tasks(data, 2), method=method), "two").drift
+    assert drift["one"] > 0.0
+    assert drift["two"] == 0.0
+
+
+def test_a_task_that_is_trained_alone_cannot_drift(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    alone = changed(config, method={"alone": True})
+    run = train(alone, tmp_path / "run", tasks(data, 2), method="adaprefix++")
+    assert after(run, "two").drift == {"one": 0.0, "two": 0.0}
+
+
+def test_a_peer_is_not_tested_again(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    run = train(config, tmp_path / "run", tasks(data, 2), method="lora")
+    assert run.after("two") is None
+    assert (run.task_folder("two") / "peer.safetensors").exists()
+    assert not (run.task_folder("two") / "tensors.safetensors").exists()
+
+
+def test_data_that_are_gone_only_give_a_warning(
+    tmp_path: Path, config: RunConfig, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = make_image_data(tmp_path / "gone.npz", seed=1)
+    train(config, tmp_path / "run", {"one": gone})
+    gone.unlink()
+    with caplog.at_level(logging.WARNING):
+        run = train(config, tmp_path / "run", {"one": gone, "two": data})
+    assert "task 'one' is not tested again: " in caplog.text
+    assert set(after(run, "two").now) == {"two"}
+
+
+def test_other_data_in_their_place_are_not_mistaken_for_them(
+    tmp_path: Path, config: RunConfig, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    moved = make_image_data(tmp_path / "moved.npz", seed=1)
+    train(config, tmp_path / "run", {"one": moved})
+    make_image_data(moved, seed=2)
+    with caplog.at_level(logging.WARNING):
+        run = train(config, tmp_path / "run", {"one": moved, "two": data})
+    assert "task 'one' is not tested again: " in caplog.text
+    assert set(after(run, "two").now) == {"two"}
+
+
+def test_a_longer_stream_tests_what_an_earlier_command_finished(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    train(config, tmp_path / "run", tasks(data, 1))
+    run = train(config, tmp_path / "run", tasks(data, 2))
+    assert after(run, "two").shipped_unchanged == {"one": True, "two": True}
+
+
+@pytest.mark.parametrize("matrix", ["last", "full"])
+@pytest.mark.parametrize("method", ["adaprefix++", "shared"])
+def test_what_a_kill_kept_from_being_tested_is_tested_by_the_same_command(
+    tmp_path: Path, config: RunConfig, data: Path, matrix: str, method: str
+) -> None:
+    with pytest.raises(PowerCutError):
+        train(config, tmp_path / "run", tasks(data, 2), matrix=matrix, method=method, report=StopAfter("two"))
+    assert Run.open(tmp_path / "run").after("two") is None
+    run = train(config, tmp_path / "run", tasks(data, 2), matrix=matrix, method=method)
+    whole = train(config, tmp_path / "whole", tasks(data, 2), matrix=matrix, method=method)
+    assert after(run, "two") == after(whole, "two")
+
+
+def test_a_kill_in_the_middle_of_a_stream_leaves_no_gap_in_the_matrix(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    with pytest.raises(PowerCutError):
+        train(config, tmp_path / "run", tasks(data, 2), method="shared", report=StopAfter("one"))
+    run = train(config, tmp_path / "run", tasks(data, 2), method="shared")
+    whole = train(config, tmp_path / "whole", tasks(data, 2), method="shared")
+    assert after(run, "one") == after(whole, "one")
+    assert after(run, "two") == after(whole, "two")
+
+
+def test_a_task_that_was_added_is_not_tested_by_the_command_of_the_stream(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    run = train(config, tmp_path / "run", tasks(data, 1))
+    add_tasks(run.folder, [make_spec(data, name="added")], report=Recorder())
+    train(config, run.folder, tasks(data, 1))
+    assert run.after("added") is None
+
+
+def test_where_no_data_are_left_nothing_is_written(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    with pytest.raises(PowerCutError):
+        train(config, tmp_path / "run", tasks(data, 1), report=StopAfter("one"))
+    data.unlink()
+    assert train(config, tmp_path / "run", tasks(data, 1)).after("one") is None
+
+
+def test_floors_stand_beside_the_accuracy(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    run = train(changed(config, evaluation={"floors": True}), tmp_path / "run", tasks(data, 1))
+    record = run.task("one")
+    assert set(record.floors) == {"ridge", "lda", "logistic"}
+    assert record.best_floor == max(floor.accuracy for floor in record.floors.values())
+
+
+def test_where_a_class_dominates_the_balanced_accuracy_counts(tmp_path: Path, config: RunConfig) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (40, 8, 8, 3)).astype(np.uint8)
+    np.savez(tmp_path / "rare.npz", images=images, labels=np.arange(40) % 10 // 9)
+    record = train(config, tmp_path / "run", {"rare": tmp_path / "rare.npz"}).task("rare")
+    assert record.dominated
+    assert record.score == record.balanced_accuracy
+
+
+def test_what_is_stored_of_a_task_is_counted(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    run = train(config, tmp_path / "run", tasks(data, 1), method="adaprefix++")
+    record, tensors = run.task("one"), run.tensors("one")
+    assert record.size_bytes == sum(2 * array.size for _, array in tensors.items())
+    assert record.shared_bytes == sum(tensor.nbytes for tensor in run.method_state().values())
+    assert json.loads((run.folder / "metrics.json").read_text())["tasks"][0]["task"] == "one"
+
+
+def test_only_the_newest_task_holds_what_later_ones_build_on(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    run = train(config, tmp_path / "run", tasks(data, 2), method="adaprefix++")
+    assert [(run.task_folder(name) / "method.safetensors").exists() for name in NAMES[:2]] == [False, True]

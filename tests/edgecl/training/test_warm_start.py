@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecl.config import RunConfig
+from edgecl.errors import RunError
+from edgecl.training.gate import Gain
+from edgecl.training.run import Run
+from edgecl.training.train import add_tasks, train_stream
+from edgecl.training.warm_start import Signature
+from tests.edgecl.factories import (
+    Recorder,
+    changed,
+    make_config,
+    make_image_data,
+    make_image_folder,
+    make_spec,
+)
+from tests.edgecl.training.test_resume import assert_same_tensors
+
+FROZEN = 1e-30
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    return changed(make_config(make_image_folder(tmp_path / "vit"), epochs=1), transfer={"start": "gated"})
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> dict[str, Path]:
+    """Data of three tasks, the third of them those of the second."""
+    bright = make_image_data(tmp_path / "bright.npz", classes=2, seed=1)
+    return {"far": make_image_data(tmp_path / "far.npz", classes=4), "near": bright, "new": bright}
+
+
+def train(config: RunConfig, folder: Path, data: dict[str, Path]) -> Run:
+    specs = [make_spec(path, name=name) for name, path in data.items()]
+    return train_stream(config, specs, folder, report=Recorder())
+
+
+def test_a_task_without_earlier_ones_starts_afresh(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    record = train(config, tmp_path / "run", data).task("far")
+    assert (record.parent, record.parent_gains) == (None, {})
+
+
+def test_every_earlier_task_is_tried_where_they_are_few(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    record = train(config, tmp_path / "run", data).task("new")
+    assert set(record.parent_gains) == {"far", "near"}
+
+
+def test_no_more_than_the_nearest_candidates_are_tried(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    run = train(changed(config, transfer={"candidates": 1}), tmp_path / "run", data)
+    assert set(run.task("new").parent_gains) == {"near"}
+
+
+@pytest.mark.parametrize("taken", [(Gain(9.0, 1.0), "far"), (Gain(0.5, 1.0), None)])
+def test_the_parent_is_taken_by_what_it_gains(
+    tmp_path: Path,
+    config: RunConfig,
+    data: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    taken: tuple[Gain, str | None],
+) -> None:
+    gain, parent = taken
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"far": gain})
+    del data["new"]
+    record = Run.open(train(config, tmp_path / "run", data).folder).task("near")
+    assert (record.parent, record.parent_gains) == (parent, {"far": gain})
+
+
+def test_previous_is_always_the_task_before(tmp_path: Path, config: RunConfig, data: dict[str, Path]) -> None:
+    run = train(changed(config, transfer={"start": "previous"}), tmp_path / "run", data)
+    assert [task.parent for task in run.tasks] == [None, "far", "near"]
+
+
+def test_an_added_task_starts_from_the_one_before_it(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    new = data.pop("new")
+    run = train(changed(config, transfer={"start": "previous"}), tmp_path / "run", data)
+    add_tasks(run.folder, [make_spec(new, name="new")], report=Recorder())
+    assert run.task("new").parent == "near"
+
+
+@pytest.mark.parametrize("name", ["adaprefix", "adaprefix++"])
+def test_a_task_has_the_modules_of_its_parent_before_it_is_trained(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path], name: str
+) -> None:
+    del data["new"]
+    start = {"start": "previous", "learning_rate_factor": FROZEN}
+    run = train(changed(config, transfer=start, method={"name": name}), tmp_path / "run", data)
+    parent, child = run.tensors("far"), run.tensors("near")
+    assert np.array_equal(child.adapter_up, parent.adapter_up)
+    assert np.array_equal(child.prefix_k, parent.prefix_k)
+    assert parent.adapter_up.any()
+
+
+def test_the_rate_of_a_task_that_starts_afresh_is_its_own(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    slow = changed(config, transfer={"start": "previous", "learning_rate_factor": FROZEN})
+    one = {"far": data["far"]}
+    assert_same_tensors(train(slow, tmp_path / "slow", one), train(config, tmp_path / "run", one), "far")
+
+
+@pytest.mark.parametrize("name", ["adaprefix", "adaprefix++", "shared"])
+def test_a_task_that_is_trained_alone_is_what_it_would_be_as_the_first(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path], name: str
+) -> None:
+    alone = changed(config, transfer={"start": "identity"}, method={"name": name, "alone": True})
+    run = train(alone, tmp_path / "run", {"far": data["far"]})
+    add_tasks(run.folder, [make_spec(data["near"], name="near")], report=Recorder())
+    first = train(alone, tmp_path / "first", {"near": data["near"]})
+    assert_same_tensors(run, first, "near")
+    assert [task.shared_bytes for task in run.tasks] == [0, 0]
+
+
+def test_a_task_that_is_trained_alone_has_no_parent(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    alone = changed(config, transfer={"start": "previous"}, method={"name": "adaprefix++", "alone": True})
+    assert [task.parent for task in train(alone, tmp_path / "run", data).tasks] == [None, None, None]
+
+
+def test_a_signature_that_is_lost_is_named(tmp_path: Path, config: RunConfig, data: dict[str, Path]) -> None:
+    config, new = changed(config, transfer={"candidates": 1}), data.pop("new")
+    run = train(config, tmp_path / "run", data)
+    (run.task_folder("far") / "signature.safetensors").unlink()
+    with pytest.raises(RunError, match="far/signature.safetensors: the signature .* transfer.start=identity"):
+        train(config, run.folder, data | {"new": new})
+
+
+def test_the_distance_of_signatures_is_that_of_bures() -> None:
+    features = np.array([[0.0, 0.0], [2.0, 4.0]], np.float32)
+    one, other = Signature.of(features), Signature.of(3 * features)
+    assert one.distance(one) == 0.0
+    assert one.distance(other) == pytest.approx((2.0**2 + 4.0**2) + (2.0**2 + 4.0**2))
