@@ -1,0 +1,52 @@
+"""Which task started from which: a tree for each run whose gate took a parent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgecl.report.arms import Comparison
+from edgecl.report.html import element, text
+from edgecl.report.measured import MeasuredRun
+
+if TYPE_CHECKING:
+    from edgecl.training.run import TaskRecord
+
+
+def family_trees(comparison: Comparison) -> str:
+    """Return a tree for each run in which a task started from another, as HTML; nothing if none did."""
+    trees = [
+        f"<details open>{element('summary', text(f'{arm.name}, seed {run.seed}'))}{_tree(run)}</details>"
+        for arm in comparison.arms
+        for run in arm.runs
+        if any(task.parent in run.names for task in run.tasks)
+    ]
+    return element("div", "\n".join(trees), class_="trees") if trees else ""
+
+
+def _tree(run: MeasuredRun) -> str:
+    children: dict[str | None, list[TaskRecord]] = {}
+    for task in run.tasks:
+        parent = task.parent if task.parent in run.names else None
+        children.setdefault(parent, []).append(task)
+    return _branch(children.get(None, []), children, class_="tree")
+
+
+def _branch(
+    tasks: Sequence[TaskRecord], children: dict[str | None, list[TaskRecord]], **attributes: str
+) -> str:
+    """Return a list of tasks, each with the list of those that started from it."""
+    items = []
+    for task in tasks:
+        below = children.get(task.name, [])
+        items.append(
+            element("li", text(task.name) + _gain(task) + (_branch(below, children) if below else ""))
+        )
+    return element("ul", "\n".join(items), **attributes)
+
+
+def _gain(task: TaskRecord) -> str:
+    gain = task.parent_gains.get(task.parent or "")
+    if gain is None:
+        return ""
+    return element("span", text(f" {gain.points:+.1f} ± {gain.error:.1f} points"), class_="gain")

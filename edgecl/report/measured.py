@@ -1,0 +1,85 @@
+"""What one run measured, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from edgecl.config import RunConfig
+from edgecl.errors import RunError
+from edgecl.evaluation.matrix import Flags, Matrix, StreamMatrix, drift_of, matrix_of
+from edgecl.methods import METHODS
+
+if TYPE_CHECKING:
+    from edgecl.training.run import Run, RunRecord, TaskRecord
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredRun:
+    """The numbers of one run.
+
+    Attributes:
+        folder: Where it lies.
+        record: Its settings and its backbone.
+        tasks: Its finished tasks in the order of training.
+        shipped: The matrix of what was shipped.
+        now: The matrix of what would be shipped later.
+        drift: How far the latter is from the former, [T, T]; NaN where that was not measured.
+    """
+
+    folder: Path
+    record: RunRecord
+    tasks: tuple[TaskRecord, ...]
+    shipped: StreamMatrix
+    now: StreamMatrix
+    drift: Matrix
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+        return self.record.config.seed
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its tasks in the order of training."""
+        return self.shipped.tasks
+
+    def flags(self, left_out: frozenset[str]) -> Flags:
+        """Return which of its tasks count, [T]."""
+        return np.array([name not in left_out for name in self.names], np.bool_)
+
+    def task(self, name: str) -> TaskRecord:
+        """Return one of its tasks."""
+        return self.tasks[self.names.index(name)]
+
+
+def read_measured(run: Run) -> MeasuredRun:
+    """Return what a run measured.
+
+    Raises:
+        RunError: No task is finished, or a file is damaged.
+    """
+    tasks = run.tasks
+    if not tasks:
+        raise RunError(f"{run.folder}: no finished task, nothing to report. Train it: edgecl train")
+    return MeasuredRun(
+        run.folder, run.record, tasks, matrix_of(run, "shipped"), matrix_of(run, "now"), drift_of(run)
+    )
+
+
+def is_shipped(config: RunConfig) -> bool:
+    """Say whether packs can be made of what a method learns; a peer is only measured."""
+    return bool(getattr(METHODS.get(config.method.name), "ships", True))
+
+
+def what_was_learned(config: RunConfig) -> RunConfig:
+    """Return settings without those that do not decide what is learned: the seed, and what is measured besides.
+
+    Where the backbone lay does not matter either: its fingerprint says which one it was.
+    """
+    nowhere = msgspec.structs.replace(config.backbone, source="")
+    return msgspec.structs.replace(config, seed=0, backbone=nowhere, evaluation=RunConfig().evaluation)

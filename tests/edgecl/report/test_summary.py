@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecl.errors import ConfigError
+from edgecl.evaluation.matrix import Transfer
+from edgecl.report import Summary, compare, summarize
+from edgecl.report.numbers import Missing, Spread
+from edgecl.report.rows import defects, remarks
+from edgecl.training.run import Run
+from tests.edgecl.report.factories import make_floors, make_plain_run, make_record, make_run, save_after
+
+
+def summary_of(*runs: Run, alone: Sequence[Run] = ()) -> Summary:
+    """Return the summary of the first arm."""
+    comparison = compare(runs, alone)
+    return summarize(comparison.arms[0], comparison)
+
+
+def close(number: float) -> Any:
+    """Return what equals a number but for rounding."""
+    return pytest.approx(number)
+
+
+def test_averages_have_a_deviation_over_seeds(tmp_path: Path) -> None:
+    first = make_plain_run(tmp_path / "run-0", 80.0, 70.0)
+    found = summary_of(first, make_plain_run(tmp_path / "run-1", 84.0, 70.0, seed=1))
+    assert found.score == Spread(76.0, close(2.0**0.5), 2)
+    assert found.floor == Spread(60.0, 0.0, 2)
+    assert found.gain == Spread(16.0, close(2.0**0.5), 2)
+
+
+def test_one_seed_has_no_deviation_and_it_is_said(tmp_path: Path) -> None:
+    found = summary_of(make_plain_run(tmp_path / "run", 80.0, 70.0))
+    assert found.score == Spread(75.0, None, 1)
+    assert "No deviation for run: one seed." in remarks([found])
+
+
+def test_costs_are_over_all_tasks(tmp_path: Path) -> None:
+    records = [
+        make_record("bolts", floors=make_floors(99.0), seconds=30.0, size_bytes=100, peak_bytes=7),
+        make_record("leaves", 1, seconds=10.0, size_bytes=200, peak_bytes=5, shared_bytes=3),
+    ]
+    found = summary_of(make_run(tmp_path / "run", records))
+    assert (found.seconds, found.size_bytes) == (Spread(20.0, None, 1), Spread(150.0, None, 1))
+    assert (found.peak_bytes, found.shared_bytes) == (Spread(7.0, None, 1), Spread(3.0, None, 1))
+
+
+def test_averages_leave_out_what_frozen_features_solve(tmp_path: Path) -> None:
+    records = [make_record("bolts", floors=make_floors(99.0), accuracy=99.0), make_record("leaves", 1)]
+    assert summary_of(make_run(tmp_path / "run", records)).score == Spread(80.0, None, 1)
+
+
+def test_there_is_no_average_where_no_task_counts(tmp_path: Path) -> None:
+    found = summary_of(make_run(tmp_path / "run", [make_record("bolts", floors=make_floors(99.0))]))
+    assert found.score == Missing("the floor of every task is above 95 %")
+    assert isinstance(found.gain, Missing)
+    assert isinstance(found.seconds, Spread)
+
+
+def test_there_is_no_gain_without_floors(tmp_path: Path) -> None:
+    found = summary_of(make_run(tmp_path / "run", [make_record("bolts", floors={})]))
+    assert found.gain == Missing("floors were not measured (evaluation.floors)")
+    assert isinstance(found.score, Spread)
+
+
+def test_what_was_shipped_is_not_forgotten_but_what_would_be_shipped_now_is(tmp_path: Path) -> None:
+    run = make_plain_run(tmp_path / "run", 80.0, 70.0)
+    save_after(run, "leaves", {"bolts": 74.0, "leaves": 70.0})
+    found = summary_of(run)
+    assert found.forgetting_shipped == Spread(0.0, None, 1)
+    assert found.forgetting_now == Spread(6.0, None, 1)
+    assert found.score_now == Spread(72.0, None, 1)
+    assert found.verified == ("bolts", "leaves")
+
+
+def test_what_was_not_tested_again_is_said_to_be_missing(tmp_path: Path) -> None:
+    found = summary_of(make_plain_run(tmp_path / "run", 80.0, 70.0))
+    assert isinstance(found.forgetting_now, Missing)
+    assert any(line.startswith("No score now, forgetting now, backward") for line in remarks([found]))
+
+
+def test_one_task_cannot_forget(tmp_path: Path) -> None:
+    found = summary_of(make_plain_run(tmp_path / "run", 80.0))
+    assert found.forgetting_now == Missing("no task that counts came before the last one")
+
+
+def test_tasks_learned_at_once_have_no_order(tmp_path: Path) -> None:
+    method = {"name": "shared", "jointly": True}
+    found = summary_of(make_plain_run(tmp_path / "run", 80.0, 70.0, method=method))
+    assert found.forgetting_shipped == found.score_now == Missing("all tasks were learned at once")
+    assert not found.is_shipped
+
+
+def test_a_shipped_pack_that_changed_is_a_defect(tmp_path: Path) -> None:
+    run = make_plain_run(tmp_path / "run", 80.0, 70.0)
+    save_after(run, "leaves", {"bolts": 74.0, "leaves": 70.0}, changed_tasks=["bolts"])
+    found = summary_of(run)
+    assert (found.changed, found.verified) == (("bolts",), ("leaves",))
+    assert isinstance(found.forgetting_shipped, Missing)
+    assert "the stored tensors of bolts do not predict" in defects([found])[0]
+
+
+def test_forward_transfer_is_against_the_same_seed_learned_alone(tmp_path: Path) -> None:
+    run = make_plain_run(tmp_path / "run-0", 80.0, 73.0, 62.0)
+    alone = make_plain_run(tmp_path / "alone-0", 99.0, 70.0, 61.0, method={"alone": True})
+    other = make_plain_run(tmp_path / "alone-1", 0.0, 0.0, 0.0, seed=1, method={"alone": True})
+    assert summary_of(run, alone=[alone, other]).transfer == Transfer(2.0, close(1.0), 2)
+
+
+def test_a_run_of_other_sizes_is_no_reference(tmp_path: Path) -> None:
+    alone = make_plain_run(tmp_path / "alone", 80.0, 70.0, method={"alone": True, "rank": 4})
+    found = summary_of(make_plain_run(tmp_path / "run", 80.0, 73.0), alone=[alone])
+    assert found.transfer == Missing("no run of --alone has its method, sizes and seed")
+
+
+def test_two_references_for_one_seed_are_refused(tmp_path: Path) -> None:
+    alone = [
+        make_plain_run(tmp_path / f"alone-{epochs}", 80.0, training={"epochs": epochs}) for epochs in (1, 2)
+    ]
+    with pytest.raises(ConfigError, match="found seed 0, as in .*Leave one of the two out"):
+        summary_of(make_plain_run(tmp_path / "run", 80.0), alone=alone)
+
+
+def test_a_number_that_only_some_seeds_have_says_so(tmp_path: Path) -> None:
+    tested = make_plain_run(tmp_path / "run-0", 80.0, 70.0)
+    save_after(tested, "leaves", {"bolts": 80.0, "leaves": 70.0})
+    found = summary_of(tested, make_plain_run(tmp_path / "run-1", 80.0, 70.0, seed=1))
+    assert "Forgetting now of run: over 1 of its 2 seeds." in remarks([found])
