@@ -28,8 +28,8 @@ def train_jointly(session: Session, specs: Sequence[TaskSpec], checked: dict[str
 
     Args:
         session: Of a run that is trained jointly.
-        specs: All tasks of the stream, finished or not: a run that was stopped is continued with all of them. None
-            if all are finished.
+        specs: All tasks of the stream, finished or not: a run that was stopped is continued with all of them;
+            empty if all are finished.
         checked: Decoded items by task.
 
     Raises:
@@ -48,9 +48,8 @@ def train_jointly(session: Session, specs: Sequence[TaskSpec], checked: dict[str
 
 
 def _train(session: Session, specs: Sequence[TaskSpec], checked: dict[str, Ready], checkpoint: Path) -> None:
-    method = build_method(
-        session.config, session.backbone.spec.dimensions
-    )  # all it learns is in the checkpoint
+    # Not the session's: all that is learned is in the checkpoint, for finished tasks too.
+    method = build_method(session.config, session.backbone.spec.dimensions)
     ready = [
         checked.get(spec.name)
         or prepare(spec, session.backbone, seed=session.config.seed, on_items=session.report.checking)

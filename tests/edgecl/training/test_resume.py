@@ -17,7 +17,14 @@ from edgecl.training.checkpoint import Progress
 from edgecl.training.run import Run
 from edgecl.training.schedule import Schedule
 from edgecl.training.train import add_tasks, train_stream
-from tests.edgecl.factories import Recorder, make_config, make_image_data, make_image_folder, make_spec
+from tests.edgecl.factories import (
+    Recorder,
+    changed,
+    make_config,
+    make_image_data,
+    make_image_folder,
+    make_spec,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -123,3 +130,13 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, config: RunConfig, data: 
     stop(config, data, tmp_path / "run").write_bytes(b"torn")
     with pytest.raises(RunError, match="checkpoint.safetensors: the checkpoint is damaged"):
         train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder())
+
+
+def test_a_run_that_lost_what_later_tasks_build_on_does_not_start_anew(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    config = changed(config, method={"name": "adaprefix++"})
+    run = train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder())
+    (run.task_folder("shade") / "method.safetensors").unlink()
+    with pytest.raises(RunError, match="what later tasks build on is not complete .*Restore the run folder"):
+        add_tasks(run.folder, [make_spec(data, name="more")], report=Recorder())
