@@ -115,10 +115,12 @@ class EvaluationConfig(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         matrix: Test every earlier task again after each task (`full`), after the last one (`last`), or `none`.
         floors: Measure what frozen features reach without training.
+        class_incremental: Measure after the last task what is reached without being told the task.
     """
 
     matrix: Literal["none", "last", "full"] = "last"
     floors: bool = True
+    class_incremental: bool = False
 
 
 class TrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):

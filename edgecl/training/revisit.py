@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecl.errors import DataError, EdgeclError
+from edgecl.evaluation.class_incremental import lowest_entropy
 from edgecl.evaluation.scores import Score, predictions_digest
-from edgecl.training.features import predictions
+from edgecl.training.features import features, predictions
 from edgecl.training.ready import Ready, prepare
 from edgecl.training.run import PACK_DTYPE, AfterTask, TaskRecord
+from edgecl_runtime.heads import linear_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +45,7 @@ class Revisit:
         if not method.ships and self._session.config.method.name == "lora":
             return  # nothing is shared, and nothing is stored that could be tested again
         if wanted == "full" or (wanted == "last" and is_last):
-            self._measure(name, method)
+            self._measure(name, method, is_last=is_last)
 
     def catch_up(self, *, is_last: bool) -> None:
         """Test after the newest task of the stream what a process that was killed did not come to test."""
@@ -54,7 +56,7 @@ class Revisit:
         if name is not None and is_missing:
             self.after(name, self._session.method(), is_last=is_last)
 
-    def _measure(self, name: str, method: Method) -> None:
+    def _measure(self, name: str, method: Method, *, is_last: bool) -> None:
         run, is_alone = self._session.run, self._session.config.method.alone
         now, unchanged, drift = {}, {}, {}
         for record in run.tasks:
@@ -69,9 +71,27 @@ class Revisit:
             if record.predictions_sha256 is not None:
                 unchanged[record.name] = predictions_digest(predicted) == record.predictions_sha256
             drift[record.name] = _relative_change(current, shipped)
+        agnostic = self._class_incremental(tuple(now)) if is_last else {}
         if now and self._session.workers.is_first:
-            run.save_after(name, AfterTask(now, unchanged, drift))
+            run.save_after(name, AfterTask(now, unchanged, drift, agnostic))
         self._session.workers.wait()
+
+    def _class_incremental(self, names: tuple[str, ...]) -> dict[str, float]:
+        """Return the accuracy on each task's test items when every task answers and the surest is believed."""
+        if not self._session.config.evaluation.class_incremental:
+            return {}
+        tensors = [self._session.run.tensors(name).rounded(PACK_DTYPE) for name in names]
+        found = {}
+        for place, name in enumerate(names):
+            prepared, targets = self._tests[name]
+            tasks, classes = lowest_entropy([self._scores(prepared, each) for each in tensors])
+            found[name] = 100.0 * float(((tasks == place) & (classes == targets)).mean())
+        return found
+
+    def _scores(self, prepared: list[NDArray[np.generic]], task: TaskTensors) -> NDArray[np.floating]:
+        backbone = self._session.backbone
+        found = features(backbone.module, prepared, preprocessor=backbone.preprocessor, task=task)
+        return linear_scores(found, task.head_weight, task.head_bias)
 
     def _has_tests(self, record: TaskRecord) -> bool:
         """Say whether the test items of a task are at hand; those of a task finished earlier are read again."""

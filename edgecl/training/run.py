@@ -136,11 +136,14 @@ class AfterTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         now: Accuracy with what the method would ship for each task now.
         shipped_unchanged: Whether the stored tensors of each task still predict what they did.
         drift: Relative change of what would be shipped now, against what was: Frobenius norm over all modules.
+        class_incremental: Accuracy on the test items of each task when nobody says which task they are of, percent:
+            task and class must both be right; empty if it was not measured.
     """
 
     now: dict[str, Score]
     shipped_unchanged: dict[str, bool]
     drift: dict[str, float]
+    class_incremental: dict[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,3 +219,24 @@ def test_only_the_newest_task_holds_what_later_ones_build_on(
 ) -> None:
     run = train(config, tmp_path / "run", tasks(data, 2), method="adaprefix++")
     assert [(run.task_folder(name) / "method.safetensors").exists() for name in NAMES[:2]] == [False, True]
+
+
+def test_nobody_is_told_the_task_and_that_costs_accuracy_or_nothing(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    agnostic = changed(config, evaluation={"class_incremental": True})
+    found = after(train(agnostic, tmp_path / "run", tasks(data), matrix="last"), "three")
+    assert set(found.class_incremental) == set(NAMES)
+    assert all(found.class_incremental[name] <= found.now[name].accuracy for name in NAMES)
+
+
+def test_the_task_of_a_lonely_task_is_always_found(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    agnostic = changed(config, evaluation={"class_incremental": True})
+    found = after(train(agnostic, tmp_path / "run", tasks(data, 1), matrix="last"), "one")
+    assert found.class_incremental == {"one": found.now["one"].accuracy}
+
+
+def test_without_being_asked_nothing_is_predicted_without_the_task(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    assert after(train(config, tmp_path / "run", tasks(data, 1)), "one").class_incremental == {}

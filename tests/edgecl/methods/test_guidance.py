@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from edgecl.errors import ConfigError
+from edgecl.methods import NewTask, Relations
+from edgecl.methods.adaprefix_pp import AdaPrefixPP, GeneratedTask
+from tests.edgecl.factories import DIMENSIONS, learn, make_new_task, make_settings
+
+MODES = ("distance", "decoder", "paper")
+
+
+def make_method(mode: str = "distance", **generator: Any) -> AdaPrefixPP:
+    """Return a method that has learned three tasks."""
+    options = {"guidance": mode, "task_embedding": "vector", **generator}
+    method = AdaPrefixPP(make_settings("adaprefix++", **options), DIMENSIONS)
+    for name in ("a", "b", "c"):
+        learn(method, make_new_task(name), steps=2)
+    return method
+
+
+def make_guided(*, reliable: bool = True, steps: int = 10, **distances: float) -> NewTask:
+    measured = distances or {"a": 0.3, "b": 2.0, "c": 1.0}
+    return make_new_task("new", relations=Relations(measured, reliable), known=3, steps=steps)
+
+
+def begin(method: AdaPrefixPP, task: NewTask) -> GeneratedTask:
+    return method.begin_task(task)
+
+
+def to_the_others(method: AdaPrefixPP, learner: GeneratedTask) -> dict[str, float]:
+    """Return how far the embedding of a task is from those of the others."""
+    state = method.state()
+    embedding = learner.embedding.detach()
+    return {name: float((state[f"embedding.{name}"] - embedding).norm()) for name in ("a", "b", "c")}
+
+
+def test_a_task_starts_nearest_to_what_it_is_most_like() -> None:
+    method = make_method()
+    found = to_the_others(method, begin(method, make_guided(a=0.3, b=2.0, c=1.0)))
+    assert found["a"] < found["c"] < found["b"]
+
+
+def test_without_relations_a_task_starts_as_ever() -> None:
+    unguided = begin(make_method(), make_new_task("new"))
+    as_ever = begin(make_method("none"), make_new_task("new"))
+    assert torch.equal(unguided.embedding, as_ever.embedding)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_guidance_reaches_what_it_guides(mode: str) -> None:
+    method = make_method(mode, drift_weight=0.0)
+    learner = begin(method, make_guided())
+    with torch.no_grad():
+        learner.embedding.add_(torch.randn(32, generator=torch.Generator().manual_seed(0)))
+    penalty = learner.penalty(torch.optim.AdamW(learner.module_parameters()), 0)
+    assert penalty is not None
+    penalty.backward()
+    assert learner.embedding.grad is not None
+    assert float(learner.embedding.grad.abs().max()) > 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_relations_that_are_noise_guide_nothing(mode: str) -> None:
+    learner = begin(make_method(mode, drift_weight=0.0), make_guided(reliable=False))
+    assert learner.penalty(torch.optim.AdamW(learner.module_parameters()), 0) is None
+
+
+def test_guidance_has_faded_at_the_end() -> None:
+    learner = begin(make_method(drift_weight=0.0), make_guided(steps=10))
+    assert learner.penalty(torch.optim.AdamW(learner.module_parameters()), 10) is None
+
+
+def test_the_drift_of_earlier_tasks_is_kept_in_check_beside_the_guidance() -> None:
+    learner = begin(make_method(lookahead=False), make_guided())
+    with torch.no_grad():
+        for parameter in learner.network.parameters():
+            parameter.add_(0.1)
+    both = learner.penalty(torch.optim.AdamW(learner.module_parameters()), 0)
+    faded = learner.penalty(torch.optim.AdamW(learner.module_parameters()), 10)
+    assert both is not None
+    assert faded is not None
+    assert float(both.detach()) != float(faded.detach()) > 0
+
+
+def test_the_decoder_of_all_tasks_is_part_of_the_state() -> None:
+    method = make_method("decoder")
+    again = AdaPrefixPP(make_settings("adaprefix++", guidance="decoder", task_embedding="vector"), DIMENSIONS)
+    kept = method.state()
+    assert any(name.startswith("decoder.") for name in kept)
+    assert again.state().keys() == {name for name in kept if not name.startswith("embedding.")}
+
+
+def test_embeddings_of_rows_cannot_be_guided() -> None:
+    with pytest.raises(ConfigError, match="generator.guidance: .* Set generator.task_embedding=vector"):
+        AdaPrefixPP(make_settings("adaprefix++", guidance="distance"), DIMENSIONS)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgecl.config import RunConfig
+from edgecl.methods import Relations
+from edgecl.training.ready import prepare
+from edgecl.training.relations import measure_relations
+from edgecl.training.session import Session
+from edgecl.training.train import load_run_backbone, train_stream
+from edgecl.training.workers import Workers
+from tests.edgecl.factories import (
+    Recorder,
+    changed,
+    make_config,
+    make_image_data,
+    make_image_folder,
+    make_spec,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backbone and data."""
+    folder = tmp_path_factory.mktemp("relations")
+    make_image_folder(folder / "vit")
+    make_image_data(folder / "shade.npz")
+    return folder
+
+
+def guided(folder: Path, **generator: Any) -> RunConfig:
+    options = {"guidance": "distance", "task_embedding": "vector", **generator}
+    return changed(make_config(folder / "vit", epochs=1), method={"name": "adaprefix++"}, generator=options)
+
+
+def relations(folder: Path, run: Path, *, earlier: int = 3, **generator: Any) -> Relations | None:
+    """Return the relations of a new task to some that were trained on the same data."""
+    specs = [make_spec(folder / "shade.npz", name=f"task-{number}") for number in range(earlier)]
+    trained = train_stream(guided(folder, **generator), specs, run, report=Recorder())
+    backbone = load_run_backbone(trained)
+    session = Session(trained, backbone, Recorder(), Workers())
+    spec = make_spec(folder / "shade.npz", name="new")
+    ready = prepare(spec, backbone, seed=0, on_items=lambda *_: None)
+    bare = np.random.default_rng(0).normal(size=(len(ready.data.train), 64))
+    return measure_relations(session, ready, bare, seed=0)
+
+
+@pytest.mark.parametrize("source", ["h_lwc", "permuted", "random"])
+def test_every_earlier_task_has_a_positive_distance(folder: Path, tmp_path: Path, source: str) -> None:
+    found = relations(folder, tmp_path / "run", guidance_from=source)
+    assert found is not None
+    assert set(found.distances) == {"task-0", "task-1", "task-2"}
+    assert all(distance > 0 for distance in found.distances.values())
+
+
+def test_a_single_earlier_task_is_no_reason_to_prefer_it(folder: Path, tmp_path: Path) -> None:
+    found = relations(folder, tmp_path / "run", earlier=1)
+    assert found is not None
+    assert not found.reliable
+
+
+def test_without_guidance_nothing_is_measured(folder: Path, tmp_path: Path) -> None:
+    assert relations(folder, tmp_path / "run", earlier=1, guidance="none") is None
