@@ -99,12 +99,14 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
         start: `identity`, `gated` (an earlier task's modules where they are measurably better for the new
             items), or `previous` (always the task before).
         margin: Paired standard errors by which an earlier task must beat the identity.
+        prefer: Among earlier tasks that are alike by a standard error: the `newest`, or always the `best`.
         candidates: Earlier tasks that are tried, the most similar ones.
         learning_rate_factor: On the rate of modules that start from an earlier task.
     """
 
     start: Literal["identity", "gated", "previous"] = "identity"
     margin: Annotated[float, Meta(ge=0)] = 1.0
+    prefer: Literal["best", "newest"] = "newest"
     candidates: AtLeastOne = 16
     learning_rate_factor: Positive = 1.0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,13 +71,29 @@ def gains(identity: NDArray[np.bool_], candidates: Mapping[str, NDArray[np.bool_
     return measured
 
 
-def best_parent(measured: Mapping[str, Gain], *, margin: float) -> str | None:
-    """Return the candidate that gains most, if that is more than `margin` standard errors; None: start afresh."""
-    if not measured:
+def choose_parent(
+    measured: Mapping[str, Gain], *, margin: float, prefer: Literal["best", "newest"]
+) -> str | None:
+    """Return the candidate to start from; None: start afresh.
+
+    Only candidates that gain more than `margin` standard errors count. Of these the one that gains most is taken, or
+    the newest of those that are not worse by more than a standard error: where items cannot tell candidates apart,
+    the newest one carries what the chain of tasks before it has learned (the one-standard-error rule of Breiman et
+    al. 1984, with the newest in the place of the simplest).
+
+    Args:
+        measured: What each candidate gains, in the order of training.
+        margin: Standard errors by which it must beat a fresh start.
+        prefer: Which candidate is taken among those that are alike.
+    """
+    passing = {name: gain for name, gain in measured.items() if gain.points > max(0.0, margin * gain.error)}
+    if not passing:
         return None
-    name = max(measured, key=lambda each: measured[each].points)
-    gain = measured[name]
-    return name if gain.points > 0 and gain.points > margin * gain.error else None
+    best = max(passing, key=lambda each: passing[each].points)
+    if prefer == "best":
+        return best
+    least = passing[best].points - passing[best].error
+    return [name for name, gain in passing.items() if gain.points >= least][-1]
 
 
 def _classifier(targets: NDArray[np.int64]) -> Any:

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save
 
 from edgecl.errors import RunError
 from edgecl.training.features import features
-from edgecl.training.gate import Gain, best_parent, fold_hits, gains, gate_items
+from edgecl.training.gate import Gain, choose_parent, fold_hits, gains, gate_items
 from edgecl_runtime.durable import write_durably
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
         for name in nearest_tasks(run, bare, at_most=transfer.candidates)
     }
     measured = gains(fold_hits(bare[rows], targets), hits)
-    return Start(best_parent(measured, margin=transfer.margin), measured)
+    parent = choose_parent(measured, margin=transfer.margin, prefer=transfer.prefer)
+    return Start(parent, measured)
 
 
 def store_signature(run: Run, name: str, bare: Features) -> None:
@@ -98,7 +99,8 @@ def nearest_tasks(run: Run, bare: Features, *, at_most: int) -> tuple[str, ...]:
     if len(run.names) <= at_most:
         return run.names
     mine = Signature.of(bare)
-    return tuple(sorted(run.names, key=lambda name: mine.distance(_signature(run, name)))[:at_most])
+    nearest = sorted(run.names, key=lambda name: mine.distance(_signature(run, name)))[:at_most]
+    return tuple(name for name in run.names if name in nearest)
 
 
 def _signature(run: Run, name: str) -> Signature:

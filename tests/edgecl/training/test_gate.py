@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecl.training.gate import PER_CLASS, Gain, best_parent, fold_hits, gains, gate_items
+from edgecl.training.gate import PER_CLASS, Gain, choose_parent, fold_hits, gains, gate_items
 
 TARGETS = np.arange(12) % 3
 
@@ -61,19 +63,33 @@ def test_a_gain_is_the_paired_difference_with_its_standard_error() -> None:
 
 
 def test_without_candidates_a_task_starts_afresh() -> None:
-    assert best_parent({}, margin=1.0) is None
+    assert choose_parent({}, margin=1.0, prefer="newest") is None
 
 
 def test_the_candidate_that_gains_most_is_taken() -> None:
-    assert best_parent({"a": Gain(5.0, 1.0), "b": Gain(9.0, 1.0)}, margin=1.0) == "b"
+    measured = {"a": Gain(5.0, 1.0), "b": Gain(9.0, 1.0), "c": Gain(5.0, 1.0)}
+    assert choose_parent(measured, margin=1.0, prefer="newest") == "b"
+
+
+@pytest.mark.parametrize(("prefer", "parent"), [("best", "a"), ("newest", "c")])
+def test_of_candidates_that_are_alike_the_newest_is_taken_unless_the_best_is_asked_for(
+    prefer: Literal["best", "newest"], parent: str
+) -> None:
+    measured = {"a": Gain(9.0, 2.0), "b": Gain(5.0, 2.0), "c": Gain(7.0, 2.0), "d": Gain(6.0, 9.0)}
+    assert choose_parent(measured, margin=1.0, prefer=prefer) == parent
+
+
+def test_a_newer_candidate_must_pass_the_margin_itself() -> None:
+    measured = {"a": Gain(9.0, 5.0), "b": Gain(4.5, 5.0)}
+    assert choose_parent(measured, margin=1.0, prefer="newest") == "a"
 
 
 @pytest.mark.parametrize(("margin", "parent"), [(1.9, "a"), (2.0, None), (0.0, "a")])
 def test_a_gain_must_be_above_the_margin(margin: float, parent: str | None) -> None:
-    assert best_parent({"a": Gain(4.0, 2.0)}, margin=margin) == parent
+    assert choose_parent({"a": Gain(4.0, 2.0)}, margin=margin, prefer="best") == parent
 
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(-100, 0)), st.floats(0, 5))
 def test_a_candidate_that_gains_nothing_is_never_taken(points: dict[str, float], margin: float) -> None:
     measured = {name: Gain(gain, 0.0) for name, gain in points.items()}
-    assert best_parent(measured, margin=margin) is None
+    assert choose_parent(measured, margin=margin, prefer="newest") is None
