@@ -85,12 +85,12 @@ def summary(arms: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     for runs in arms.values():
         for run in runs:
             for task in run["tasks"]:
-                floors.setdefault(task["task"], []).append(task["best_floor"] or 0.0)
+                floors.setdefault(task["task"], []).append(task["best_floor"])
     mean_floor = {name: statistics.fmean(values) for name, values in floors.items()}
     counted = [name for name, value in mean_floor.items() if value <= CEILING]
 
     def mean(run: dict[str, Any], key: str) -> float:
-        return statistics.fmean(task[key] or 0.0 for task in run["tasks"] if task["task"] in counted)
+        return statistics.fmean(task[key] for task in run["tasks"] if task["task"] in counted)
 
     table: dict[str, Any] = {}
     for arm, runs in arms.items():
@@ -133,6 +133,8 @@ def main() -> int:
     options = parser.parse_args()
     tasks = stream_tasks(options.stream, options.data, reverse=options.reverse)
     settings = dict(setting.split("=", maxsplit=1) for setting in options.settings)
+    if "evaluation.floors" in settings:
+        parser.error("evaluation.floors: every table stands beside its floor")
     arms: dict[str, list[dict[str, Any]]] = {}
     for seed in options.seeds:
         for arm in options.arms:
