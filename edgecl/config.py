@@ -98,6 +98,7 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         start: `identity`, `gated` (an earlier task's modules where they are measurably better for the new
             items), or `previous` (always the task before).
+        chooser: How an earlier task is compared with the identity: accuracy of LDA in `folds`, or the score `h_lwc`.
         margin: Paired standard errors by which an earlier task must beat the identity.
         prefer: Among earlier tasks that are alike by a standard error: the `newest`, or always the `best`.
         candidates: Earlier tasks that are tried, the most similar ones.
@@ -105,6 +106,7 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     start: Literal["identity", "gated", "previous"] = "identity"
+    chooser: Literal["folds", "h_lwc"] = "folds"
     margin: Annotated[float, Meta(ge=0)] = 1.0
     prefer: Literal["best", "newest"] = "newest"
     candidates: AtLeastOne = 16

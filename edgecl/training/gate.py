@@ -7,6 +7,7 @@ than a good one gains.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecl.evaluation.floors import small_problems
+from edgecl.similarity import Similarity
 
 SHRINKAGE = 0.5
 MOST_FOLDS = 5
@@ -68,6 +70,25 @@ def gains(identity: NDArray[np.bool_], candidates: Mapping[str, NDArray[np.bool_
         difference = 100.0 * (hits.astype(np.float64) - identity)
         error = float(difference.std(ddof=1)) / len(difference) ** 0.5
         measured[name] = Gain(float(difference.mean()), error)
+    return measured
+
+
+def score_gains(identity: Similarity, candidates: Mapping[str, Similarity]) -> dict[str, Gain]:
+    """Return what each candidate gains in a score of transferability, with the error of the paired subsamples.
+
+    Points are those of the score, not percent.
+
+    Args:
+        identity: Similarity of the untouched backbone's features.
+        candidates: Of the features under each earlier task, on the same items and subsamples.
+    """
+    spread = float(np.std(identity.replicates))
+    widen = identity.standard_error / spread if spread > 0 else math.inf
+    measured = {}
+    for name, similarity in candidates.items():
+        difference = np.subtract(similarity.replicates, identity.replicates)
+        error = widen * float(np.std(difference)) if math.isfinite(widen) else math.inf
+        measured[name] = Gain(similarity.value - identity.value, error)
     return measured
 
 

@@ -83,7 +83,7 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         floors: What classifiers on frozen features reach on the same items; empty if they were not measured.
         predictions_sha256: Of the predicted classes of the test items.
         parent: Earlier task whose modules it started from.
-        parent_gains: What each candidate for that gained over a fresh start, points with standard error.
+        parent_gains: What each candidate for that gained over a fresh start, in points of its chooser, with the error.
         validation: Accuracy on the items that were held back to choose the epoch, after each epoch, percent.
         size_bytes: Of the task's tensors as they are packed; of a peer, its parameters in the same type.
         shared_bytes: Of what all tasks share on the workstation, after this task.

@@ -12,8 +12,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from edgecl.errors import RunError
+from edgecl.similarity import Similarity, estimate
 from edgecl.training.features import features
-from edgecl.training.gate import Gain, choose_parent, fold_hits, gains, gate_items
+from edgecl.training.gate import Gain, choose_parent, fold_hits, gains, gate_items, score_gains
 from edgecl_runtime.durable import write_durably
 
 if TYPE_CHECKING:
@@ -70,13 +71,13 @@ def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
     if transfer.start == "previous":
         return Start(run.names[-1], {})
     rows = gate_items(ready.data.train.targets)
-    targets = ready.data.train.targets[rows]
     items = [ready.prepared.train[row] for row in rows]
-    hits = {
-        name: fold_hits(_features(session, items, name), targets)
+    candidates = {
+        name: _features(session, items, name)
         for name in nearest_tasks(run, bare, at_most=transfer.candidates)
     }
-    measured = gains(fold_hits(bare[rows], targets), hits)
+    compared = _gains_by_folds if transfer.chooser == "folds" else _gains_by_score
+    measured = compared(bare[rows], candidates, ready.data.train.targets[rows])
     parent = choose_parent(measured, margin=transfer.margin, prefer=transfer.prefer)
     return Start(parent, measured)
 
@@ -86,6 +87,23 @@ def store_signature(run: Run, name: str, bare: Features) -> None:
     signature = Signature.of(bare)
     stored = {"mean": signature.mean, "variance": signature.variance}
     write_durably(run.task_folder(name) / "signature.safetensors", save(stored))
+
+
+def _gains_by_folds(
+    bare: Features, candidates: Mapping[str, Features], targets: NDArray[np.int64]
+) -> dict[str, Gain]:
+    hits = {name: fold_hits(features, targets) for name, features in candidates.items()}
+    return gains(fold_hits(bare, targets), hits)
+
+
+def _gains_by_score(
+    bare: Features, candidates: Mapping[str, Features], targets: NDArray[np.int64]
+) -> dict[str, Gain]:
+    """Return the gains in h_lwc; none where so few items give no number."""
+    identity = estimate(bare, targets)
+    found = {name: estimate(features, targets) for name, features in candidates.items()}
+    scored = {name: each for name, each in found.items() if isinstance(each, Similarity)}
+    return score_gains(identity, scored) if isinstance(identity, Similarity) else {}
 
 
 def _features(session: Session, items: list[NDArray[np.generic]], name: str) -> Features:

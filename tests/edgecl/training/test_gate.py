@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecl.training.gate import PER_CLASS, Gain, choose_parent, fold_hits, gains, gate_items
+from edgecl.similarity import Similarity
+from edgecl.training.gate import PER_CLASS, Gain, choose_parent, fold_hits, gains, gate_items, score_gains
 
 TARGETS = np.arange(12) % 3
 
@@ -93,3 +95,38 @@ def test_a_gain_must_be_above_the_margin(margin: float, parent: str | None) -> N
 def test_a_candidate_that_gains_nothing_is_never_taken(points: dict[str, float], margin: float) -> None:
     measured = {name: Gain(gain, 0.0) for name, gain in points.items()}
     assert choose_parent(measured, margin=margin, prefer="newest") is None
+
+
+def make_similarity(value: float, *, shifts: Sequence[float] = (0.0, 0.2, -0.2)) -> Similarity:
+    """Return a similarity whose subsamples lie around its value."""
+    replicates = tuple(value + shift for shift in shifts)
+    return Similarity(
+        "h_lwc",
+        value,
+        standard_error=2 * float(np.std(replicates)),
+        cross_check=value,
+        chance=0.0,
+        alpha=0.1,
+        n=50,
+        rank=9,
+        classes=5,
+        dropped=(),
+        replicates=replicates,
+    )
+
+
+def test_a_gain_in_score_has_the_error_of_paired_subsamples() -> None:
+    alike = score_gains(make_similarity(1.0), {"a": make_similarity(1.5)})["a"]
+    assert (alike.points, alike.error) == pytest.approx((0.5, 0.0))
+
+
+def test_subsamples_that_disagree_make_a_gain_in_score_uncertain() -> None:
+    other = make_similarity(1.5, shifts=(0.0, -0.2, 0.2))
+    gain = score_gains(make_similarity(1.0), {"a": other})["a"]
+    assert gain.error == pytest.approx(2 * float(np.std([0.5, 0.1, 0.9])))
+
+
+def test_where_nothing_can_be_left_out_a_gain_in_score_is_never_enough() -> None:
+    still = make_similarity(1.0, shifts=(0.0, 0.0, 0.0))
+    measured = score_gains(still, {"a": make_similarity(9.0)})
+    assert choose_parent(measured, margin=1.0, prefer="newest") is None

@@ -144,3 +144,10 @@ def test_the_distance_of_signatures_is_that_of_bures() -> None:
     one, other = Signature.of(features), Signature.of(3 * features)
     assert one.distance(one) == 0.0
     assert one.distance(other) == pytest.approx((2.0**2 + 4.0**2) + (2.0**2 + 4.0**2))
+
+
+def test_the_score_may_choose_instead_of_the_folds(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    run = train(changed(config, transfer={"chooser": "h_lwc"}), tmp_path / "run", data)
+    assert set(run.task("new").parent_gains) == {"far", "near"}
