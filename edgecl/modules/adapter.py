@@ -16,7 +16,8 @@ class Adapter(nn.Module):
     biases at zero ("Towards a Unified View of Parameter-Efficient Transfer Learning", He et al. 2022).
 
     Attributes:
-        down: [L, D, R]; `down_bias` [L, R]; `up` [L, R, D]; `up_bias` [L, D]. R may be 0: no adapter.
+        down: [L, D, R]; `down_bias` [L, R]; `up` [L, R, D]; `up_bias` [L, D]. R may be 0: no adapter, and
+            nothing is trained.
     """
 
     def __init__(self, dimensions: Dimensions, *, rank: int, generator: torch.Generator) -> None:
@@ -27,6 +28,7 @@ class Adapter(nn.Module):
         self.down_bias = nn.Parameter(torch.zeros(layers, rank))
         self.up = nn.Parameter(torch.zeros(layers, rank, width))
         self.up_bias = nn.Parameter(torch.zeros(layers, width))
+        self.requires_grad_(rank > 0)  # without units there is no adapter, and no bias of one either
 
     @torch.no_grad()
     def load(self, task: TaskTensors) -> None:

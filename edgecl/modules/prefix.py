@@ -36,6 +36,7 @@ class Prefix(nn.Module):
         is_additive = attention == "additive"
         self.key = nn.Parameter(key if is_additive else key * INITIAL_STD)
         self.value = nn.Parameter(torch.zeros(shape) if is_additive else value * INITIAL_STD)
+        self.requires_grad_(length > 0)
 
     @torch.no_grad()
     def load(self, task: TaskTensors) -> None:

@@ -13,7 +13,15 @@ from torch import nn
 
 from edgecl.methods import METHODS, Method, TaskLearner, build_method
 from edgecl_runtime.tensors import TaskTensors
-from tests.edgecl.factories import DIMENSIONS, learn, make_injected, make_new_task, make_settings, trained
+from tests.edgecl.factories import (
+    DIMENSIONS,
+    changed,
+    learn,
+    make_injected,
+    make_new_task,
+    make_settings,
+    trained,
+)
 
 NAMES = sorted(METHODS)
 PEERS = ("lora",)
@@ -118,3 +126,13 @@ def test_a_task_on_its_own_cannot_change(name: str) -> None:
     shipped.keep("shade", learn(build("adaprefix"), make_new_task()))
     tensors = shipped.tensors("shade")
     assert build(name).current("shade", tensors) is tensors
+
+
+@pytest.mark.parametrize(
+    ("rank", "length", "kinds"),
+    [(0, 0, set()), (0, 3, {"prefix"}), (2, 0, {"adapter"}), (2, 3, {"adapter", "prefix"})],
+)
+def test_a_module_of_size_0_is_not_trained_in_any_part(rank: int, length: int, kinds: set[str]) -> None:
+    settings = changed(make_settings(), method={"rank": rank, "prefix_length": length})
+    task = build_method(settings, DIMENSIONS).begin_task(make_new_task())
+    assert {name.split(".")[0] for name in trained(task)} - {"head"} == kinds
