@@ -14,10 +14,11 @@ from edgecl_runtime.tensors import TaskTensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Generator
     from torch.optim import AdamW
 
     from edgecl.backbones.injection import InjectedBackbone
-    from edgecl.config import RunConfig
+    from edgecl.config import MethodConfig, RunConfig
     from edgecl_runtime.manifest import Dimensions
 
 
@@ -64,12 +65,7 @@ class AdaPrefix:
     def begin_task(self, task: NewTask) -> AdaPrefixTask:
         """Return a fresh task, or one that starts with the modules of its parent."""
         adapter = Adapter(self._dimensions, rank=self._config.rank, generator=task.generator)
-        prefix = Prefix(
-            self._dimensions,
-            length=self._config.prefix_length or 0,
-            generator=task.generator,
-            attention=self._config.attention,
-        )
+        prefix = fresh_prefix(self._config, self._dimensions, task.generator)
         if task.parent is not None:
             _, tensors = task.parent
             adapter.load(tensors)
@@ -89,6 +85,11 @@ class AdaPrefix:
     def current(self, name: str, shipped: TaskTensors) -> TaskTensors:
         """Return what was shipped: it cannot change."""
         return shipped
+
+
+def fresh_prefix(config: MethodConfig, dimensions: Dimensions, random: Generator) -> Prefix:
+    """Return prefixes as they start, of the length and for the attention that a configuration names."""
+    return Prefix(dimensions, length=config.prefix_length or 0, generator=random, attention=config.attention)
 
 
 def module_arrays(graph_inputs: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgecl.methods.adaprefix import head_arrays, module_arrays
+from edgecl.methods.adaprefix import fresh_prefix, head_arrays, module_arrays
 from edgecl.methods.base import EarlierTasks, NewTask, TaskLearner
 from edgecl.methods.hypernetwork import Hypernetwork
 from edgecl.methods.networks import build_network
@@ -148,10 +148,5 @@ class AdaPrefixPP:
         """Return a fresh module of the kind that is not generated."""
         method = self._config.method
         if self._config.generator.generates == "adapter":
-            return Prefix(
-                self._dimensions,
-                length=method.prefix_length or 0,
-                generator=random,
-                attention=method.attention,
-            )
+            return fresh_prefix(method, self._dimensions, random)
         return Adapter(self._dimensions, rank=method.rank, generator=random)

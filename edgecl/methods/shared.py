@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from edgecl.methods.adaprefix import AdaPrefixTask, module_arrays
+from edgecl.methods.adaprefix import AdaPrefixTask, fresh_prefix, module_arrays
 from edgecl.methods.base import EarlierTasks, NewTask, TaskLearner
-from edgecl.modules import Adapter, Head, Prefix
+from edgecl.modules import Adapter, Head
 from edgecl_runtime.tensors import TaskTensors
 
 if TYPE_CHECKING:
@@ -30,12 +30,7 @@ class SharedModule:
     def __init__(self, config: RunConfig, dimensions: Dimensions) -> None:
         random = torch.Generator().manual_seed(config.seed)
         self._adapter = Adapter(dimensions, rank=config.method.rank, generator=random)
-        self._prefix = Prefix(
-            dimensions,
-            length=config.method.prefix_length or 0,
-            generator=random,
-            attention=config.method.attention,
-        )
+        self._prefix = fresh_prefix(config.method, dimensions, random)
 
     def begin_task(self, task: NewTask) -> AdaPrefixTask:
         """Return the shared modules, as the task before left them, with a head of the task's own."""

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from edgecl.methods import Relations
 from edgecl.similarity import compare, task_distances
 from edgecl.similarity.items import draw_items
-from edgecl.training.features import features
-from edgecl.training.warm_start import nearest_tasks
+from edgecl.training.warm_start import features_under, nearest_tasks
 
 if TYPE_CHECKING:
     from edgecl.training.ready import Ready
@@ -43,13 +42,7 @@ def measure_relations(
     labels = targets[rows]
     if generator.guidance_from == "permuted":
         labels = random.permutation(labels)
-    items, backbone = [ready.prepared.train[row] for row in rows], session.backbone
-    sources = {
-        name: features(
-            backbone.module, items, preprocessor=backbone.preprocessor, task=session.run.tensors(name)
-        )
-        for name in names
-    }
-    comparison = compare(sources, labels, seed=seed)
+    items = [ready.prepared.train[row] for row in rows]
+    comparison = compare({name: features_under(session, items, name) for name in names}, labels, seed=seed)
     distances = task_distances(comparison)
     return Relations(dict(zip(names, distances.tolist(), strict=True)), reliable=comparison.reliable)

@@ -42,8 +42,8 @@ class Revisit:
     def after(self, name: str, method: Method, *, is_last: bool) -> None:
         """Test every finished task of the stream, if the settings ask for it after this one."""
         wanted = self._session.config.evaluation.matrix
-        if not method.ships and self._session.config.method.name == "lora":
-            return  # nothing is shared, and nothing is stored that could be tested again
+        if not self._session.run.has_tensors(name):
+            return  # a peer: nothing is shared, and nothing is stored that could be tested again
         if wanted == "full" or (wanted == "last" and is_last):
             self._measure(name, method, is_last=is_last)
 

@@ -244,6 +244,10 @@ class Run:
         """Return the folder of a task, finished or not."""
         return self.folder / "tasks" / name
 
+    def has_tensors(self, name: str) -> bool:
+        """Say whether a task ended in tensors that can be packed; a peer's did not."""
+        return (self.task_folder(name) / "tensors.safetensors").exists()
+
     def tensors(self, name: str) -> TaskTensors:
         """Return what a task learned, float32.
 

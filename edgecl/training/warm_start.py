@@ -73,7 +73,7 @@ def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
     rows = gate_items(ready.data.train.targets)
     items = [ready.prepared.train[row] for row in rows]
     candidates = {
-        name: _features(session, items, name)
+        name: features_under(session, items, name)
         for name in nearest_tasks(run, bare, at_most=transfer.candidates)
     }
     compared = _gains_by_folds if transfer.chooser == "folds" else _gains_by_score
@@ -106,7 +106,8 @@ def _gains_by_score(
     return score_gains(identity, scored) if isinstance(identity, Similarity) else {}
 
 
-def _features(session: Session, items: list[NDArray[np.generic]], name: str) -> Features:
+def features_under(session: Session, items: list[NDArray[np.generic]], name: str) -> Features:
+    """Return features [N, D] of prepared items under an earlier task."""
     backbone = session.backbone
     task = session.run.tensors(name)
     return features(backbone.module, items, preprocessor=backbone.preprocessor, task=task)

@@ -93,3 +93,14 @@ def test_every_file_that_the_readme_links_to_exists() -> None:
     links = re.findall(r"\]\(((?!https?:)[^)#]+)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_cost_of_a_step_is_the_one_that_was_measured() -> None:
+    measured = json.loads((ROOT / "docs" / "results" / "steps-cpu.json").read_text(encoding="utf-8"))
+    ratio = {name: f"{found['median']:.2f}" for name, found in measured["ratios"].items()}
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert f"| LoRA through `peft` | {ratio['adaprefix++ at 2 / lora']} |" in page
+    assert f"| adapters only | {ratio['adaprefix++ at 2 / adapter']} |" in page
+    assert f"| AdaPrefix | {ratio['adaprefix++ at 2 / adaprefix']} |" in page
+    later = [ratio[f"adaprefix++ at {known} / adaprefix++ at 2"] for known in (20, 100)]
+    assert f"| {' / '.join(later)} |" in page

@@ -23,20 +23,9 @@ from tests.edgecl.factories import (
     make_image_folder,
     make_spec,
 )
+from tests.edgecl.training.test_resume import PowerCutError, Stopper
 
 SCHEDULE = Schedule(steps_per_epoch=4, epochs=2, warmup_steps=4, final_fraction=0.0)
-
-
-class StopError(Exception):
-    """Ends a training."""
-
-
-class Stopper(Recorder):
-    """Stops training after the second epoch."""
-
-    def epoch(self, task: str, progress: Progress, schedule: Schedule) -> None:
-        if progress.epochs == 2:
-            raise StopError
 
 
 @pytest.fixture
@@ -103,8 +92,8 @@ def test_drift_is_drawn_where_tasks_were_tested_again(tmp_path: Path, config: Ru
 def test_a_task_that_is_taken_up_again_has_every_epoch_once(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:
-    with pytest.raises(StopError), TrainingLogs(tmp_path / "run") as logs:
-        train_stream(config, [make_spec(data)], tmp_path / "run", report=Reports(logs, Stopper()))
+    with pytest.raises(PowerCutError), TrainingLogs(tmp_path / "run") as logs:
+        train_stream(config, [make_spec(data)], tmp_path / "run", report=Reports(logs, Stopper(after=2)))
     stopped = points(tmp_path / "run" / "logs" / "shade", "loss")
     record = train(config, data, tmp_path / "run", "shade").task("shade")
     assert stopped == curve(*record.losses[:2])

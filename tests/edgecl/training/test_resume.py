@@ -34,10 +34,14 @@ class PowerCutError(Exception):
 
 
 class Stopper(Recorder):
-    """Stops training after the first epoch."""
+    """Stops training after an epoch."""
+
+    def __init__(self, *, after: int = 1) -> None:
+        super().__init__()
+        self.after = after
 
     def epoch(self, task: str, progress: Progress, schedule: Schedule) -> None:
-        if progress.epochs == 1:
+        if progress.epochs == self.after:
             raise PowerCutError
 
 
