@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from edgecl.config import RunConfig
 from edgecl.training.run import AfterTask, Run, TaskRecord
@@ -240,3 +241,14 @@ def test_without_being_asked_nothing_is_predicted_without_the_task(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:
     assert after(train(config, tmp_path / "run", tasks(data, 1)), "one").class_incremental == {}
+
+
+def test_a_stored_task_that_predicts_something_else_is_found_out(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    run = train(config, tmp_path / "run", tasks(data, 1))
+    stored = run.task_folder("one") / "tensors.safetensors"
+    tensors = load_file(stored)
+    save_file(tensors | {"head_bias": -1000 * np.arange(3, dtype=np.float32)[::-1].copy()}, stored)
+    again = train(config, tmp_path / "run", tasks(data, 2))
+    assert after(again, "two").shipped_unchanged == {"one": False, "two": True}
