@@ -118,8 +118,12 @@ def training(bench: Bench, arm: str, *, known: int = 0) -> Step:
     lesson = Lesson(learner, bench.items, seed=0)
     optimizer = torch.optim.AdamW(trained(learner), lr=RATE)
     rows = np.arange(len(bench.items.targets))
-    batch = Batch(bench.backbone.module, lesson, rows, bench.backbone.preprocessor, len(rows))
-    return lambda step: training_step(batch, optimizer, config.training, step=step, workers=Workers())
+
+    def take(step: int) -> float:
+        batch = Batch(bench.backbone.module, lesson, rows, bench.backbone.preprocessor, len(rows), step)
+        return training_step(batch, optimizer, config.training, workers=Workers())
+
+    return take
 
 
 def begin(bench: Bench, method: Method, name: str, *, known: int) -> TaskLearner:

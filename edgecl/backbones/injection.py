@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -55,8 +56,10 @@ class _Slot:
 
     @property
     def attend(self) -> PrefixAttention:
-        """How the prefix enters the attention."""
-        return prefix_attention if self._active.attention == "concat" else additive_attention
+        """How the prefix enters the attention; while a graph is traced, in operators that leave G and B free."""
+        if self._active.attention == "additive":
+            return additive_attention
+        return prefix_attention if torch.compiler.is_compiling() else fused_prefix_attention
 
     def adapter(self) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
         """Return this block's down, down bias, up and up bias, each [G, ...], or None without a task."""
@@ -121,6 +124,31 @@ def prefix_attention(
     weights = torch.cat((prefix_scores, scores), dim=-1).softmax(dim=-1)
     length = prefix.key.shape[-2]
     return weights[..., :length] @ prefix.value + weights[..., length:] @ value
+
+
+def fused_prefix_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefix: PrefixSlice,
+    *,
+    mask: Tensor | None,
+    scaling: float,
+) -> Tensor:
+    """Return what `prefix_attention` returns, by torch's fused kernel: half the time of a step of training.
+
+    A graph of it would be tied to one G, because the prefixes are repeated for every row.
+    """
+    rows, length = len(query), prefix.key.shape[-2]
+    keys, values = (
+        torch.cat((own.to(tokens.dtype).expand(rows, -1, -1, -1), tokens), dim=-2)
+        for own, tokens in ((prefix.key, key), (prefix.value, value))
+    )
+    bias = query.new_zeros(rows, 1, 1 if mask is None else mask.shape[-2], keys.shape[-2])
+    bias[..., :length] = prefix.bias
+    if mask is not None:
+        bias[..., length:].masked_fill_(~mask, torch.finfo(bias.dtype).min)
+    return scaled_dot_product_attention(query, keys, values, attn_mask=bias, scale=scaling)
 
 
 def additive_attention(

@@ -95,7 +95,11 @@ class IntervalGenerator(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return the rows [T, L, rows, D] at the centres of the boxes of embeddings [T, 2, E]."""
-        return self.generate(self.box(embeddings).centre)
+        return self.generate(self.encode(embeddings))
+
+    def encode(self, embeddings: Tensor) -> Tensor:
+        """Return what the network sees of tasks [T, 2, E]: the centres of their boxes [T, E]."""
+        return self.box(embeddings).centre
 
     def generate(self, points: Tensor) -> Tensor:
         """Return the rows [T, L, rows, D] of points [T, E]."""

@@ -37,7 +37,9 @@ class AdaPrefixTask(nn.Module):
         """Return the seven graph inputs with G = 1, differentiable."""
         return self.prefix.graph_inputs() | self.adapter.graph_inputs()
 
-    def features(self, backbone: InjectedBackbone, inputs: Mapping[str, Tensor]) -> Tensor:
+    def features(
+        self, backbone: InjectedBackbone, inputs: Mapping[str, Tensor], *, step: int | None = None
+    ) -> Tensor:
         """Return pooled features [B, D] under the task, differentiable."""
         return backbone(inputs, self.graph_inputs())  # type: ignore[no-any-return]  # as of every module's call
 

@@ -49,14 +49,20 @@ class GeneratedTask(nn.Module):
         self.decoder = hypernetwork.decoder
         self._hypernetwork, self._seed, self._guide = hypernetwork, seed, guide
 
-    def graph_inputs(self) -> dict[str, Tensor]:
-        """Return the seven graph inputs with G = 1, differentiable."""
-        rows = self._hypernetwork.generate(self.embedding)
+    def graph_inputs(self, *, step: int | None = None) -> dict[str, Tensor]:
+        """Return the seven graph inputs with G = 1, differentiable; at a step of training as that step sees them."""
+        if step is None:
+            rows = self._hypernetwork.generate(self.embedding)
+        else:
+            random = torch.Generator().manual_seed(_draw_seed(self._seed, step))
+            rows = self._hypernetwork.explore(self.embedding, random)
         return self._hypernetwork.target.graph_inputs(rows) | self.own.graph_inputs()
 
-    def features(self, backbone: InjectedBackbone, inputs: Mapping[str, Tensor]) -> Tensor:
+    def features(
+        self, backbone: InjectedBackbone, inputs: Mapping[str, Tensor], *, step: int | None = None
+    ) -> Tensor:
         """Return pooled features [B, D] under the task, differentiable."""
-        return backbone(inputs, self.graph_inputs())  # type: ignore[no-any-return]  # as of every module's call
+        return backbone(inputs, self.graph_inputs(step=step))  # type: ignore[no-any-return]  # as of every module's call
 
     def module_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of the task's own module, its embedding and the shared network."""
@@ -150,3 +156,7 @@ class AdaPrefixPP:
         if self._config.generator.generates == "adapter":
             return fresh_prefix(method, self._dimensions, random)
         return Adapter(self._dimensions, rank=method.rank, generator=random)
+
+
+def _draw_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])

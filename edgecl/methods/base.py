@@ -75,8 +75,16 @@ class TaskLearner(Protocol):
 
     head: Head
 
-    def features(self, backbone: InjectedBackbone, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return pooled features [B, D] under the task, differentiable."""
+    def features(
+        self, backbone: InjectedBackbone, inputs: Mapping[str, Tensor], *, step: int | None = None
+    ) -> Tensor:
+        """Return pooled features [B, D] under the task, differentiable.
+
+        Args:
+            backbone: Frozen encoder.
+            inputs: Model inputs.
+            step: Of training, for a learner that trains at random points; None for the task as it would ship.
+        """
         ...
 
     def module_parameters(self) -> Iterator[nn.Parameter]:

@@ -10,7 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from edgecl.generators import adam_step, ahead, choose_tasks, drift, fresh_decoder, shared_decoder
+from edgecl.generators import (
+    IntervalGenerator,
+    adam_step,
+    ahead,
+    choose_tasks,
+    drift,
+    fresh_decoder,
+    shared_decoder,
+)
 from edgecl.methods.guide import EmbeddingGuide
 
 if TYPE_CHECKING:
@@ -48,6 +56,16 @@ class Hypernetwork:
         """Return the rows of one task, [L, rows, D], of its embedding; differentiable."""
         rows: Tensor = self.network(embedding.to(next(self.network.parameters()).device)[None])[0]
         return rows
+
+    def explore(self, embedding: Tensor, random: torch.Generator) -> Tensor:
+        """Return the rows [L, rows, D] that a step of training sees: those of a random point of an interval's box.
+
+        Every other network has points for boxes, and a step sees what would ship.
+        """
+        if not isinstance(self.network, IntervalGenerator):
+            return self.generate(embedding)
+        box = self.network.box(embedding[None])
+        return self.network.sample(box.centre, box.radius, generator=random)[0]
 
     def guide(self, task: NewTask) -> EmbeddingGuide | None:
         """Return what guides the embedding of a new task; None without known relations."""

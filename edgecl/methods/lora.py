@@ -42,7 +42,9 @@ class LoraTask(nn.Module):
         for name, parameter in self.adapted.named_parameters():
             parameter.requires_grad_("lora_" in name)
 
-    def features(self, backbone: InjectedBackbone, inputs: Mapping[str, Tensor]) -> Tensor:
+    def features(
+        self, backbone: InjectedBackbone, inputs: Mapping[str, Tensor], *, step: int | None = None
+    ) -> Tensor:
         """Return pooled features [B, D] of the adapted copy, differentiable."""
         return self.adapted(inputs)  # type: ignore[no-any-return]  # as of every module's call
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from edgecl.errors import ConfigError
 from edgecl.generators import (
+    IntervalConfig,
+    IntervalGenerator,
     RecurrentConfig,
     RecurrentGenerator,
     RowPlan,
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from edgecl.config import GeneratorConfig
     from edgecl_runtime.manifest import Dimensions
 
-Network = RowwiseGenerator | RecurrentGenerator
+Network = RowwiseGenerator | RecurrentGenerator | IntervalGenerator
 
 VECTOR_SIZE = 32
 ROW_SIZE = 64
@@ -31,24 +33,20 @@ def build_network(
     """Return a fresh generator of the rows of a plan.
 
     Raises:
-        ConfigError: The sizes do not fit the backbone, no method trains such a generator, or guidance is asked for
-            where a task has no vector.
+        ConfigError: The sizes do not fit the backbone, or guidance is asked for where a task has no vector.
     """
-    if config.architecture == "interval":
-        raise ConfigError.at(
-            "generator.architecture",
-            found="'interval'",
-            expected="'rowwise' or 'recurrent'",
-            fix="Bounds of intervals are not trained by any method yet.",
-        )
     is_vector = config.task_embedding == "vector" or config.architecture == "recurrent"
-    if config.guidance != "none" and not is_vector:
+    if config.guidance != "none" and (not is_vector or config.architecture == "interval"):
         raise ConfigError.at(
             "generator.guidance",
-            found=f"{config.guidance!r} for embeddings of rows",
+            found=f"{config.guidance!r} for embeddings of "
+            + ("boxes" if config.architecture == "interval" else "rows"),
             expected="one vector per task",
-            fix="Set generator.task_embedding=vector as well.",
+            fix="Set generator.task_embedding=vector, and an architecture that is not interval.",
         )
+    if config.architecture == "interval":
+        interval = IntervalConfig(layer_embedding=config.layer_embedding, start=config.start)
+        return IntervalGenerator(dimensions, plan, interval, generator=random)
     if config.architecture == "recurrent":
         return RecurrentGenerator(dimensions, plan, RecurrentConfig(start=config.start), generator=random)
     rowwise = RowwiseConfig(

@@ -149,8 +149,8 @@ def train_lessons(
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * schedule.factor(step)
             shared = workers.share(rows)
-            batch = Batch(backbone, lesson, shared, preprocessor, len(rows))
-            loss += training_step(batch, optimizer, config, step=step, workers=workers) * len(rows)
+            batch = Batch(backbone, lesson, shared, preprocessor, len(rows), step)
+            loss += training_step(batch, optimizer, config, workers=workers) * len(rows)
         items = sum(len(lesson.items.targets) for lesson in lessons)
         progress = Progress(
             epochs=progress.epochs + 1,
@@ -175,13 +175,14 @@ def train_lessons(
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """This process' rows of a batch of one lesson; `total` counts the rows of all processes."""
+    """This process' rows of a batch of one lesson at a step; `total` counts the rows of all processes."""
 
     backbone: InjectedBackbone
     lesson: Lesson
     rows: NDArray[np.int64]
     preprocessor: Preprocessor
     total: int
+    step: int
 
     def loss(self, config: TrainingConfig) -> Tensor:
         """Return the sum of the rows' losses over the number of rows of all processes, differentiable."""
@@ -190,7 +191,7 @@ class Batch:
         inputs = model_inputs(self.preprocessor, [items.prepared[row] for row in self.rows], device)
         targets = torch.from_numpy(items.targets[self.rows]).to(device)
         with autocast(config.precision, device):
-            scores = learner.head(learner.features(self.backbone, inputs))
+            scores = learner.head(learner.features(self.backbone, inputs, step=self.step))
         return cross_entropy(scores.float(), targets) * (len(self.rows) / self.total)
 
 
@@ -230,7 +231,7 @@ def _unique(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
 
 
 def training_step(
-    batch: Batch, optimizer: torch.optim.AdamW, config: TrainingConfig, *, step: int, workers: Workers
+    batch: Batch, optimizer: torch.optim.AdamW, config: TrainingConfig, *, workers: Workers
 ) -> float:
     """Take a step and return this process' part of the loss of the task."""
     optimizer.zero_grad(set_to_none=True)
@@ -242,7 +243,7 @@ def training_step(
     learner = batch.lesson.learner
     parameters = _unique([*learner.module_parameters(), *learner.head.parameters()])
     workers.sum_gradients(parameters)
-    penalty = learner.penalty(optimizer, step)
+    penalty = learner.penalty(optimizer, batch.step)
     if penalty is not None:
         penalty.backward()
     torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)

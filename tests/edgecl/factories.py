@@ -220,7 +220,7 @@ def learn(method: Method, task: NewTask, *, steps: int = 4, rate: float = 1e-2) 
     optimizer = torch.optim.AdamW([each for each in parameters if each.requires_grad], lr=rate)
     for step in range(steps):
         optimizer.zero_grad()
-        scores = learner.head(learner.features(task.backbone, inputs))
+        scores = learner.head(learner.features(task.backbone, inputs, step=step))
         cross_entropy(scores, torch.tensor([0, 1, 0, 1])).backward()
         penalty = learner.penalty(optimizer, step)
         if penalty is not None:

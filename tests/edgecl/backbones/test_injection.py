@@ -6,7 +6,12 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from edgecl.backbones.families import Pooling
-from edgecl.backbones.injection import InjectedBackbone
+from edgecl.backbones.injection import (
+    InjectedBackbone,
+    PrefixSlice,
+    fused_prefix_attention,
+    prefix_attention,
+)
 from tests.edgecl.backbones.numpy_encoders import bert_features, vit_features
 from tests.edgecl.factories import (
     FAMILY_NAMES,
@@ -44,6 +49,27 @@ def task_row(task: dict[str, Tensor], row: int) -> dict[str, Tensor]:
 
 def as_double(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.double() for name, tensor in tensors.items()}
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("length", [0, 3])
+@pytest.mark.parametrize(
+    "mask", [None, torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0]], dtype=torch.bool)[:, None, None]]
+)
+def test_the_fused_kernel_attends_as_the_exported_operators_do(
+    groups: int, length: int, mask: Tensor | None
+) -> None:
+    draw = torch.Generator().manual_seed(0)
+    tokens = torch.randn(3, 2, 5, 4, 8, generator=draw, dtype=torch.float64)
+    own = torch.randn(2, groups, 5, length, 8, generator=draw, dtype=torch.float64)
+    bias = torch.zeros(groups, 1, 1, length, dtype=torch.float64)
+    bias[..., 1:2] = -1e4
+    prefix = PrefixSlice(own[0], own[1], bias)
+    found, expected = (
+        attend(tokens[0], tokens[1], tokens[2], prefix, mask=mask, scaling=0.5)
+        for attend in (fused_prefix_attention, prefix_attention)
+    )
+    assert_near(found, expected, within=1e-12)
 
 
 @each_family

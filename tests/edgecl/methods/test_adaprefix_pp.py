@@ -176,6 +176,22 @@ def test_the_embedding_of_a_parent_does_not_move_with_its_child() -> None:
     assert torch.equal(method.state()["embedding.first"], before)
 
 
+def test_an_interval_is_trained_at_random_points_of_its_box_and_ships_the_centre() -> None:
+    learner = make_method(architecture="interval").begin_task(make_new_task())
+    centre, *points = (learner.graph_inputs(step=step)["prefix_k"] for step in (None, 0, 1))
+    assert not torch.equal(points[0], points[1])
+    assert torch.equal(points[0], learner.graph_inputs(step=0)["prefix_k"])
+    assert np.array_equal(learner.materialize().prefix_k, centre.detach().numpy()[:, 0])
+
+
+def test_an_interval_learns_where_its_boxes_are() -> None:
+    method = make_method(architecture="interval")
+    learn(method, make_new_task("first"))
+    place, share = method.state()["embedding.first"]
+    assert place.any()
+    assert share.any()
+
+
 def test_a_learner_of_another_method_cannot_end_a_task() -> None:
     other: Any = object()
     with pytest.raises(TypeError, match="object is not a task of this method"):
@@ -185,7 +201,7 @@ def test_a_learner_of_another_method_cannot_end_a_task() -> None:
 @pytest.mark.parametrize(
     ("generator", "said"),
     [
-        ({"architecture": "interval"}, "generator.architecture: found 'interval'"),
+        ({"architecture": "interval", "guidance": "distance"}, "found 'distance' for embeddings of boxes"),
         ({}, "prefix_length: found 0"),
     ],
 )
