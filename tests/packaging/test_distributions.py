@@ -61,7 +61,7 @@ def test_both_distributions_have_the_same_version(workstation: Distribution, dev
 
 def test_workstation_requires_the_runtime_of_its_own_version(workstation: Distribution) -> None:
     version = workstation.wheel.name.split("-")[1]
-    assert f"Requires-Dist: edgecl-runtime[cpu,image,text]=={version}" in workstation.metadata()
+    assert f"Requires-Dist: edgecl-runtime[cpu,image,ota,text]=={version}" in workstation.metadata()
 
 
 def test_workstation_takes_python_3_11_or_newer(workstation: Distribution) -> None:
