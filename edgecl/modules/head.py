@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class FeatureScale:
-    """Mean [D] and overall standard deviation [] of the bare features of a task's training items, float32.
+    """Mean [D] and overall standard deviation [] of the features of a task's training items, float32.
 
     With it the head's learning rate means the same on every backbone: features of MiniLM vary by tenths, those of a
     ViT by units, and many share a large constant. One deviation for all features keeps their proportions, so that
@@ -43,6 +43,11 @@ class Head(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes))
         self.register_buffer("mean", scale.mean)
         self.register_buffer("std", scale.std)
+
+    def rescale(self, scale: FeatureScale) -> None:
+        """See features centred and scaled by another measure from now on."""
+        self.mean.copy_(scale.mean)
+        self.std.copy_(scale.std)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return scores [B, C] of features [B, D]."""

@@ -45,6 +45,15 @@ def predictions(
     return classes
 
 
+def learner_features(
+    learner: TaskLearner, backbone: InjectedBackbone, prepared: Prepared, *, preprocessor: Preprocessor
+) -> NDArray[np.floating]:
+    """Return the features [N, D] of a learner as it is now; it is moved to the backbone's device."""
+    weight = next(backbone.parameters())
+    learner.to(weight.device)  # type: ignore[attr-defined]  # every learner is a module
+    return _in_batches(lambda inputs: learner.features(backbone, inputs), weight, prepared, preprocessor)
+
+
 def learner_predictions(
     learner: TaskLearner, backbone: InjectedBackbone, prepared: Prepared, *, preprocessor: Preprocessor
 ) -> NDArray[np.int64]:

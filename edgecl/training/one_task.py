@@ -15,7 +15,7 @@ from edgecl.evaluation.scores import Score, is_dominated, predictions_digest
 from edgecl.methods import NewTask
 from edgecl.modules import FeatureScale
 from edgecl.streams.splits import split_by_class
-from edgecl.training.features import features, learner_predictions, predictions
+from edgecl.training.features import features, learner_features, learner_predictions, predictions
 from edgecl.training.heldout import choose
 from edgecl.training.identity import identity
 from edgecl.training.loop import Lesson, Resumption, TrainingItems, choose_device, task_seed, train_lessons
@@ -83,7 +83,11 @@ def train_one(session: Session, method: Method, spec: TaskSpec, ready: Ready) ->
 
 
 def begin(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> Begun:
-    """Return a task with its learner and its items, ready to be trained."""
+    """Return a task with its learner and its items, ready to be trained.
+
+    The head sees features centred and scaled as they are at the start: of the bare backbone, or under what a parent or
+    earlier tasks put there. Off centre, a warm start loses half of what it brings.
+    """
     backbone, config = session.backbone, session.config
     if session.workers.is_first:
         session.run.task_folder(spec.name).mkdir(parents=True, exist_ok=True)
@@ -106,6 +110,11 @@ def begin(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> Beg
             steps=Schedule.plan([len(items.targets)], config.training).steps,
         )
     )
+    if start.parent is not None or method.state():
+        first = learner_features(
+            learner, backbone.module, ready.prepared.train, preprocessor=backbone.preprocessor
+        )
+        learner.head.rescale(FeatureScale.measure(torch.from_numpy(first)))
     return Begun(spec, ready, start, Lesson(learner, items, seed, validation), bare)
 
 

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from edgecl.backbones.injection import InjectedBackbone
 from edgecl.config import RunConfig
 from edgecl.errors import RunError
+from edgecl.training import one_task
+from edgecl.training.checkpoint import Progress
+from edgecl.training.features import learner_features
 from edgecl.training.gate import Gain
+from edgecl.training.loop import Lesson
 from edgecl.training.run import Run
 from edgecl.training.train import add_tasks, train_stream
 from edgecl.training.warm_start import Signature
@@ -102,6 +110,33 @@ def test_a_task_has_the_modules_of_its_parent_before_it_is_trained(
     assert np.array_equal(child.adapter_up, parent.adapter_up)
     assert np.array_equal(child.prefix_k, parent.prefix_k)
     assert parent.adapter_up.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("adaprefix", "previous"), ("adaprefix++", "identity"), ("shared", "identity")]
+)
+def test_the_head_sees_features_centred_as_they_are_where_the_modules_start(  # noqa: PLR0917 - fixtures
+    tmp_path: Path,
+    config: RunConfig,
+    data: dict[str, Path],
+    name: str,
+    start: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    centres: list[torch.Tensor] = []
+    train_lessons = one_task.train_lessons
+
+    def look(backbone: InjectedBackbone, lessons: Sequence[Lesson], **rest: Any) -> Progress:
+        learner = lessons[0].learner
+        items, preprocessor = lessons[0].items.prepared, rest["preprocessor"]
+        first = learner_features(learner, backbone, items, preprocessor=preprocessor).mean(axis=0)
+        centres.append(learner.head.mean - torch.from_numpy(first))
+        return train_lessons(backbone, lessons, **rest)
+
+    monkeypatch.setattr(one_task, "train_lessons", look)
+    method = {"name": name, "rank": 4, "prefix_length": 3}
+    train(changed(config, transfer={"start": start}, method=method), tmp_path / "run", data)
+    torch.testing.assert_close(torch.stack(centres[1:]), torch.zeros(2, len(centres[0])), rtol=0.0, atol=1e-6)
 
 
 def test_the_rate_of_a_task_that_starts_afresh_is_its_own(
