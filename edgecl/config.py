@@ -96,8 +96,9 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the modules of a new task start.
 
     Attributes:
-        start: `identity`, `gated` (an earlier task's modules where they are measurably better for the new
-            items), or `previous` (always the task before).
+        start: `identity`, `gated` (an earlier task's modules where they are measurably better for the new items), or
+            `average` (always the running average of the latest tasks).
+        average_rate: How far the average moves to each task; 1.0 is the task before alone.
         chooser: How an earlier task is compared with the identity: accuracy of LDA in `folds`, or the score `h_lwc`.
         margin: Paired standard errors by which an earlier task must beat the identity.
         prefer: Among earlier tasks that are alike by a standard error: the `newest`, or always the `best`.
@@ -105,7 +106,8 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
         learning_rate_factor: On the rate of modules that start from an earlier task.
     """
 
-    start: Literal["identity", "gated", "previous"] = "identity"
+    start: Literal["identity", "gated", "average"] = "identity"
+    average_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
     chooser: Literal["folds", "h_lwc"] = "folds"
     margin: Annotated[float, Meta(ge=0)] = 1.0
     prefer: Literal["best", "newest"] = "newest"

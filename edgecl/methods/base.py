@@ -39,7 +39,8 @@ class NewTask:
         scale: Of the bare backbone's features on the task's training items.
         generator: Where every random start comes from.
         seed: Of draws during training.
-        parent: Name of an earlier task whose modules the new one starts from, with its tensors; None: the identity.
+        parent: Name of an earlier task, and the tensors that the new one starts with: its own, or an average of its
+            and earlier ones; None: the identity.
         relations: To earlier tasks, where they guide it.
         known: How many earlier tasks there are.
         steps: How many steps it is trained for.

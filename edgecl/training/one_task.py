@@ -104,7 +104,7 @@ def begin(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> Beg
             scale=FeatureScale.measure(torch.from_numpy(bare)),
             generator=torch.Generator().manual_seed(seed),
             seed=seed,
-            parent=None if start.parent is None else (start.parent, session.run.tensors(start.parent)),
+            parent=start.modules,
             relations=measure_relations(session, ready, bare, seed=seed),
             known=len(session.run.names),
             steps=Schedule.plan([len(items.targets)], config.training).steps,

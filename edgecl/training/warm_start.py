@@ -1,9 +1,9 @@
-"""Where the modules of a new task start: at the identity, or at an earlier task's."""
+"""Where the modules of a new task start: at the identity, at an earlier task's, or at a mean of the latest ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from edgecl.training.ready import Ready
     from edgecl.training.run import Run
     from edgecl.training.session import Session
+    from edgecl_runtime.tensors import TaskTensors
+
+AVERAGED = 16
+"""Tasks that count: at any rate worth using, those before have faded."""
 
 Features = NDArray[np.floating[Any]]
 
@@ -30,12 +34,17 @@ class Start:
     """The choice for a task.
 
     Attributes:
-        parent: Earlier task that it starts from; None for the identity.
+        modules: Earlier task that it starts from, the newest one of several, and the tensors; None for the identity.
         gains: What each earlier task that was tried gained on the new task's items.
     """
 
-    parent: str | None
-    gains: Mapping[str, Gain]
+    modules: tuple[str, TaskTensors] | None = None
+    gains: Mapping[str, Gain] = field(default_factory=dict)
+
+    @property
+    def parent(self) -> str | None:
+        """The earlier task's name."""
+        return None if self.modules is None else self.modules[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +76,9 @@ def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
     """
     run, transfer, method = session.run, session.config.transfer, session.config.method
     if transfer.start == "identity" or method.alone or method.jointly or not run.names:
-        return Start(None, {})
-    if transfer.start == "previous":
-        return Start(run.names[-1], {})
+        return Start()
+    if transfer.start == "average":
+        return Start((run.names[-1], averaged(run, rate=transfer.average_rate)))
     rows = gate_items(ready.data.train.targets)
     items = [ready.prepared.train[row] for row in rows]
     candidates = {
@@ -79,7 +88,28 @@ def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
     compared = _gains_by_folds if transfer.chooser == "folds" else _gains_by_score
     measured = compared(bare[rows], candidates, ready.data.train.targets[rows])
     parent = choose_parent(measured, margin=transfer.margin, prefer=transfer.prefer)
-    return Start(parent, measured)
+    return Start(None if parent is None else (parent, run.tensors(parent)), measured)
+
+
+def averaged(run: Run, *, rate: float) -> TaskTensors:
+    """Return the running average of the modules of the latest tasks: mean <- mean + rate (task - mean).
+
+    Tasks that start there share a lineage, so that their modules can be averaged. After Reptile (Nichol et al. 2018),
+    with one step per task.
+    """
+    start, *later = (run.tensors(name) for name in run.names[-AVERAGED:])
+    for task in later:
+        start = _between(start, task, rate)
+    return start
+
+
+def _between(mean: TaskTensors, task: TaskTensors, rate: float) -> TaskTensors:
+    moved = {
+        name: array + rate * (getattr(task, name) - array)
+        for name, array in mean.items()
+        if not name.startswith("head_")
+    }
+    return replace(task, **moved)
 
 
 def store_signature(run: Run, name: str, bare: Features) -> None:

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from edgecl.backbones.families import Pooling
 from edgecl.backbones.injection import (
     InjectedBackbone,
+    PrefixAttention,
     PrefixSlice,
     fused_prefix_attention,
     prefix_attention,
@@ -56,8 +57,9 @@ def as_double(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     "mask", [None, torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0]], dtype=torch.bool)[:, None, None]]
 )
-def test_the_fused_kernel_attends_as_the_exported_operators_do(
-    groups: int, length: int, mask: Tensor | None
+@pytest.mark.parametrize("attend", [fused_prefix_attention, prefix_attention])
+def test_prefixes_and_tokens_share_one_softmax(
+    attend: PrefixAttention, groups: int, length: int, mask: Tensor | None
 ) -> None:
     draw = torch.Generator().manual_seed(0)
     tokens = torch.randn(3, 2, 5, 4, 8, generator=draw, dtype=torch.float64)
@@ -65,10 +67,12 @@ def test_the_fused_kernel_attends_as_the_exported_operators_do(
     bias = torch.zeros(groups, 1, 1, length, dtype=torch.float64)
     bias[..., 1:2] = -1e4
     prefix = PrefixSlice(own[0], own[1], bias)
-    found, expected = (
-        attend(tokens[0], tokens[1], tokens[2], prefix, mask=mask, scaling=0.5)
-        for attend in (fused_prefix_attention, prefix_attention)
-    )
+    query, key, value = tokens
+    scores = query / 2 @ key.transpose(-1, -2)
+    seen = scores if mask is None else scores.masked_fill(~mask, float("-inf"))
+    weights = torch.cat((query / 2 @ own[0].transpose(-1, -2) + bias, seen), dim=-1).softmax(dim=-1)
+    expected = weights[..., :length] @ own[1] + weights[..., length:] @ value
+    found = attend(query, key, value, prefix, mask=mask, scaling=0.5)
     assert_near(found, expected, within=1e-12)
 
 

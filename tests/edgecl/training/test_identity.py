@@ -134,7 +134,7 @@ def test_a_run_of_the_first_release_takes_one_more_task(
     [
         {"method": {"rank": 3}},
         {"training": {"patience": 2}},
-        {"transfer": {"start": "previous"}},
+        {"transfer": {"start": "average", "average_rate": 1.0}},
         {"generator": {"drift_weight": 1.0}},
     ],
 )

@@ -165,7 +165,7 @@ def test_no_task_is_added(tmp_path: Path, config: RunConfig, data: Path) -> None
 def test_a_task_does_not_start_from_one_of_the_same_run(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:
-    config = changed(config, transfer={"start": "previous"})
+    config = changed(config, transfer={"start": "average", "average_rate": 1.0})
     with pytest.raises(PowerCutError):
         train(config, data, tmp_path / "run", method="adaprefix", report=StopAfterATask())
     run = train(config, data, tmp_path / "run", method="adaprefix")

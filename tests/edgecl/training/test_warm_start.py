@@ -18,7 +18,7 @@ from edgecl.training.gate import Gain
 from edgecl.training.loop import Lesson
 from edgecl.training.run import Run
 from edgecl.training.train import add_tasks, train_stream
-from edgecl.training.warm_start import Signature
+from edgecl.training.warm_start import Signature, averaged
 from tests.edgecl.factories import (
     Recorder,
     changed,
@@ -85,16 +85,29 @@ def test_the_parent_is_taken_by_what_it_gains(
     assert (record.parent, record.parent_gains) == (parent, {"far": gain})
 
 
-def test_previous_is_always_the_task_before(tmp_path: Path, config: RunConfig, data: dict[str, Path]) -> None:
-    run = train(changed(config, transfer={"start": "previous"}), tmp_path / "run", data)
+def test_a_rate_of_one_is_always_the_task_before(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    run = train(changed(config, transfer={"start": "average", "average_rate": 1.0}), tmp_path / "run", data)
     assert [task.parent for task in run.tasks] == [None, "far", "near"]
+
+
+def test_the_average_moves_to_each_task_by_its_rate(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    run = train(changed(config, transfer={"start": "identity"}), tmp_path / "run", data)
+    first, second, third = (run.tensors(name).adapter_up for name in run.names)
+    start = averaged(run, rate=0.25)
+    expected = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
+    np.testing.assert_allclose(start.adapter_up, expected, rtol=0, atol=1e-7)
+    assert start.head_weight.shape == run.tensors("new").head_weight.shape
 
 
 def test_an_added_task_starts_from_the_one_before_it(
     tmp_path: Path, config: RunConfig, data: dict[str, Path]
 ) -> None:
     new = data.pop("new")
-    run = train(changed(config, transfer={"start": "previous"}), tmp_path / "run", data)
+    run = train(changed(config, transfer={"start": "average", "average_rate": 1.0}), tmp_path / "run", data)
     add_tasks(run.folder, [make_spec(new, name="new")], report=Recorder())
     assert run.task("new").parent == "near"
 
@@ -104,7 +117,7 @@ def test_a_task_has_the_modules_of_its_parent_before_it_is_trained(
     tmp_path: Path, config: RunConfig, data: dict[str, Path], name: str
 ) -> None:
     del data["new"]
-    start = {"start": "previous", "learning_rate_factor": FROZEN}
+    start = {"start": "average", "average_rate": 1.0, "learning_rate_factor": FROZEN}
     run = train(changed(config, transfer=start, method={"name": name}), tmp_path / "run", data)
     parent, child = run.tensors("far"), run.tensors("near")
     assert np.array_equal(child.adapter_up, parent.adapter_up)
@@ -113,7 +126,7 @@ def test_a_task_has_the_modules_of_its_parent_before_it_is_trained(
 
 
 @pytest.mark.parametrize(
-    ("name", "start"), [("adaprefix", "previous"), ("adaprefix++", "identity"), ("shared", "identity")]
+    ("name", "start"), [("adaprefix", "average"), ("adaprefix++", "identity"), ("shared", "identity")]
 )
 def test_the_head_sees_features_centred_as_they_are_where_the_modules_start(  # noqa: PLR0917 - fixtures
     tmp_path: Path,
@@ -142,7 +155,7 @@ def test_the_head_sees_features_centred_as_they_are_where_the_modules_start(  # 
 def test_the_rate_of_a_task_that_starts_afresh_is_its_own(
     tmp_path: Path, config: RunConfig, data: dict[str, Path]
 ) -> None:
-    slow = changed(config, transfer={"start": "previous", "learning_rate_factor": FROZEN})
+    slow = changed(config, transfer={"start": "average", "average_rate": 1.0, "learning_rate_factor": FROZEN})
     one = {"far": data["far"]}
     assert_same_tensors(train(slow, tmp_path / "slow", one), train(config, tmp_path / "run", one), "far")
 
@@ -162,7 +175,11 @@ def test_a_task_that_is_trained_alone_is_what_it_would_be_as_the_first(
 def test_a_task_that_is_trained_alone_has_no_parent(
     tmp_path: Path, config: RunConfig, data: dict[str, Path]
 ) -> None:
-    alone = changed(config, transfer={"start": "previous"}, method={"name": "adaprefix++", "alone": True})
+    alone = changed(
+        config,
+        transfer={"start": "average", "average_rate": 1.0},
+        method={"name": "adaprefix++", "alone": True},
+    )
     assert [task.parent for task in train(alone, tmp_path / "run", data).tasks] == [None, None, None]
 
 
