@@ -8,15 +8,21 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from edgecl_runtime.bundle import Bundle, BundleFile, Profile, read_bundle, write_bundle
+from edgecl_runtime.bundle import Bundle, BundleFile, read_bundle, write_bundle
+from edgecl_runtime.counters import Percentiles
 from edgecl_runtime.errors import (
     BundleDigestError,
     BundleError,
     BundleFormatError,
     BundleTooNewError,
+    ClockError,
+    CounterError,
     EdgeclRuntimeError,
     FieldError,
+    FreezeError,
+    IncompatibleError,
     InputError,
+    IntegrityError,
     MissingExtraError,
     PackConflictError,
     PackDigestError,
@@ -26,10 +32,23 @@ from edgecl_runtime.errors import (
     PackTooNewError,
     ProbeMismatchError,
     ProviderError,
+    QuotaError,
+    ReleaseError,
+    RollbackError,
+    StateLostError,
+    StoreError,
+    SwitchingError,
+    TamperError,
+    TensorRtError,
+    TransferError,
     UnknownTaskError,
+    UpdateBusyError,
+    UpdateError,
+    UpdateProbeError,
 )
 from edgecl_runtime.manifest import Dimensions, Head, PackManifest, Probe, Provenance, TensorEntry
 from edgecl_runtime.pack import TaskPack, encode_pack, parse_pack, read_pack, write_pack
+from edgecl_runtime.prediction import MixedPrediction, Prediction
 from edgecl_runtime.preprocess import (
     ImagePreprocessing,
     Preprocessor,
@@ -38,7 +57,9 @@ from edgecl_runtime.preprocess import (
     parse_preprocessing,
 )
 from edgecl_runtime.probe import probe_inputs
-from edgecl_runtime.runtime import Prediction, Runtime
+from edgecl_runtime.profile import InstallLine, Profile
+from edgecl_runtime.runtime import Runtime
+from edgecl_runtime.status import RuntimeStatus
 from edgecl_runtime.tensors import TaskTensors
 
 __all__ = [
@@ -48,13 +69,20 @@ __all__ = [
     "BundleFile",
     "BundleFormatError",
     "BundleTooNewError",
+    "ClockError",
+    "CounterError",
     "Dimensions",
     "EdgeclRuntimeError",
     "FieldError",
+    "FreezeError",
     "Head",
     "ImagePreprocessing",
+    "IncompatibleError",
     "InputError",
+    "InstallLine",
+    "IntegrityError",
     "MissingExtraError",
+    "MixedPrediction",
     "PackConflictError",
     "PackDigestError",
     "PackError",
@@ -62,6 +90,7 @@ __all__ = [
     "PackManifest",
     "PackMismatchError",
     "PackTooNewError",
+    "Percentiles",
     "Prediction",
     "Preprocessor",
     "Probe",
@@ -69,12 +98,25 @@ __all__ = [
     "Profile",
     "Provenance",
     "ProviderError",
+    "QuotaError",
+    "ReleaseError",
+    "RollbackError",
     "Runtime",
+    "RuntimeStatus",
+    "StateLostError",
+    "StoreError",
+    "SwitchingError",
+    "TamperError",
     "TaskPack",
     "TaskTensors",
     "TensorEntry",
+    "TensorRtError",
     "TextPreprocessing",
+    "TransferError",
     "UnknownTaskError",
+    "UpdateBusyError",
+    "UpdateError",
+    "UpdateProbeError",
     "build_preprocessor",
     "encode_pack",
     "parse_pack",

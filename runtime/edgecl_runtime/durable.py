@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["write_durably"]
+__all__ = ["make_folder_durably", "write_durably"]
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -30,6 +30,19 @@ def write_durably(path: Path, content: bytes) -> None:
             temporary.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def make_folder_durably(folder: Path) -> None:
+    """Make a folder and those above it that are missing, so that they are still there after a power cut.
+
+    Raises:
+        OSError: one could not be made.
+    """
+    if folder.is_dir():
+        return
+    make_folder_durably(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecl_runtime.durable import write_durably
+from edgecl_runtime.durable import make_folder_durably, write_durably
 
 
 def test_the_content_is_there_and_no_temporary_file_is_left(tmp_path: Path) -> None:
@@ -38,3 +38,12 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: p
     with pytest.raises(OSError, match="No space left"):
         write_durably(target, b"new")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
+
+
+def test_every_new_folder_is_made_durable_by_the_one_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").resolve()))
+    make_folder_durably(tmp_path / "a" / "b")
+    assert synced == [tmp_path.resolve(), tmp_path.resolve() / "a"]

@@ -20,10 +20,27 @@ EXIT_CODES = {
     errors.BundleDigestError: 5,
     errors.BundleTooNewError: 3,
     errors.ProviderError: 3,
+    errors.SwitchingError: 3,
+    errors.TensorRtError: 3,
     errors.InputError: 2,
     errors.FieldError: 2,
     errors.UnknownTaskError: 2,
     errors.MissingExtraError: 1,
+    errors.UpdateError: 1,
+    errors.TransferError: 4,
+    errors.IntegrityError: 5,
+    errors.RollbackError: 5,
+    errors.FreezeError: 5,
+    errors.CounterError: 5,
+    errors.TamperError: 5,
+    errors.ReleaseError: 3,
+    errors.IncompatibleError: 3,
+    errors.UpdateProbeError: 3,
+    errors.ClockError: 1,
+    errors.QuotaError: 1,
+    errors.StoreError: 1,
+    errors.StateLostError: 1,
+    errors.UpdateBusyError: 1,
 }
 
 
@@ -71,3 +88,18 @@ def test_a_command_to_install_is_true_for_a_checkout_too() -> None:
         'pip install "edgecl-runtime[image]" (from a checkout: pip install "./runtime[image]")'
     )
     assert str(old).endswith('"edgecl-runtime>=9.0.0" (from a checkout: pip install "./runtime")')
+
+
+def test_an_update_error_has_the_reason_of_its_kind_or_a_narrower_one() -> None:
+    plain = errors.TransferError("https://a", found="nothing", expected="an answer")
+    narrow = errors.TransferError(
+        "https://a", found="404", expected="200", reason="http-404", retryable=False
+    )
+    assert (plain.reason, plain.retryable) == ("transfer", True)
+    assert (narrow.reason, narrow.retryable) == ("http-404", False)
+
+
+def test_a_transfer_error_keeps_what_the_server_asked_for_across_a_process_border() -> None:
+    error = errors.TransferError("https://a", found="503", expected="200", retry_after_s=30.0)
+    copy = pickle.loads(pickle.dumps(error))
+    assert (copy.retry_after_s, copy.exit_code) == (30.0, 4)
