@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from edgecl_runtime import __version__
 from edgecl_runtime.cli import commands
+from edgecl_runtime.cli.bench import add_bench_options, bench
+from edgecl_runtime.cli.doctor import doctor
+from edgecl_runtime.cli.update_arguments import add_update_commands
 from edgecl_runtime.errors import EdgeclRuntimeError
 
 __all__ = ["build_parser", "main"]
@@ -32,6 +36,17 @@ example:
 _LIST = """\
 example:
   edgecl-device list bundle/ --packs packs/
+"""
+_BENCH = """\
+examples:
+  edgecl-device bench bundle/ --packs packs/ --json > today.json
+  edgecl-device bench bundle/ --packs packs/ --compare today.json
+"""
+_DOCTOR = """\
+examples:
+  edgecl-device doctor
+  edgecl-device doctor bundle/
+  edgecl-device doctor /var/lib/edgecl --json
 """
 _VERIFY = """\
 example:
@@ -83,7 +98,28 @@ def build_parser() -> argparse.ArgumentParser:
         example=_VERIFY,
     )
     verify.add_argument("--task", action="append", metavar="NAME", help="only this task; may be given again")
+    add_bench_options(
+        _add(parsers, "bench", bench, "measure what tasks cost on this machine", example=_BENCH)
+    )
+    _add_doctor(parsers)
+    add_update_commands(partial(_add_command, parsers))
     return parser
+
+
+def _add_doctor(parsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    summary = "look for what keeps this machine from running, and name the line that mends it"
+    parser = parsers.add_parser(
+        "doctor",
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}. The exit code is 1 if something must be mended.",
+        epilog=f"{_DOCTOR}\n{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=doctor)
+    parser.add_argument(
+        "path", nargs="?", type=Path, metavar="FOLDER", help="a bundle, or the store of a device"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add(
@@ -94,6 +130,23 @@ def _add(
     *,
     example: str,
 ) -> argparse.ArgumentParser:
+    parser = _add_command(parsers, name, command, summary, example)
+    parser.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="the folder of the backbone, or of a device store"
+    )
+    parser.add_argument(
+        "--packs", type=Path, metavar="DIR", help="the folder of the packs (default: BUNDLE/packs)"
+    )
+    return parser
+
+
+def _add_command(
+    parsers: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    summary: str,
+    example: str,
+) -> argparse.ArgumentParser:
     parser = parsers.add_parser(
         name,
         help=summary,
@@ -102,9 +155,5 @@ def _add(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=command)
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the folder of the backbone")
-    parser.add_argument(
-        "--packs", type=Path, metavar="DIR", help="the folder of the packs (default: BUNDLE/packs)"
-    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

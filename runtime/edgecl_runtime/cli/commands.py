@@ -11,9 +11,11 @@ from typing import Any, TextIO
 from edgecl_runtime.bundle import read_bundle
 from edgecl_runtime.errors import PackError, ProbeMismatchError
 from edgecl_runtime.pack_folder import read_pack_folder
-from edgecl_runtime.runtime import Prediction, Runtime
+from edgecl_runtime.prediction import Prediction
+from edgecl_runtime.runtime import Runtime
+from edgecl_runtime.store_folder import committed_files, is_store
 
-__all__ = ["list_packs", "print_error", "run", "verify"]
+__all__ = ["list_packs", "print_error", "print_json", "print_row", "run", "verify"]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,16 +27,19 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = _inputs(arguments.inputs)
     prediction = runtime.predict(inputs, task=arguments.task)
     if arguments.json:
-        _print_json({"task": prediction.task, "results": _results(inputs, prediction)})
+        print_json({"task": prediction.task, "results": _results(inputs, prediction)})
         return 0
     for item, label, row in zip(inputs, prediction.labels, prediction.probabilities, strict=True):
-        _print_row((item, label, f"{row.max():.4f}"))
+        print_row((item, label, f"{row.max():.4f}"))
     return 0
 
 
 def list_packs(arguments: argparse.Namespace) -> int:
     """Print task, version, number of classes, size and file of each pack that would be used."""
-    folder = read_pack_folder(read_bundle(arguments.bundle), arguments.packs, skip_bad_packs=True)
+    bundle, places = arguments.bundle, arguments.packs
+    if is_store(bundle):
+        bundle, places = committed_files(bundle)
+    folder = read_pack_folder(read_bundle(bundle), places, skip_bad_packs=True)
     packs = [folder.packs[task] for task in sorted(folder.packs)]
     if arguments.json:
         rows = [
@@ -49,14 +54,12 @@ def list_packs(arguments: argparse.Namespace) -> int:
             }
             for pack in packs
         ]
-        _print_json({"packs": rows, "errors": [str(error) for error in folder.skipped]})
+        print_json({"packs": rows, "errors": [str(error) for error in folder.skipped]})
     else:
         for pack in packs:
             size = f"{pack.size_bytes / 1000:.1f} kB"
             classes = f"{len(pack.manifest.labels)} classes"
-            _print_row(
-                (pack.manifest.task, f"version {pack.manifest.version}", classes, size, str(pack.path))
-            )
+            print_row((pack.manifest.task, f"version {pack.manifest.version}", classes, size, str(pack.path)))
     return _report(folder.skipped)
 
 
@@ -75,10 +78,10 @@ def verify(arguments: argparse.Namespace) -> int:
             rows.append({"task": task, "ok": False, "difference": None})
             errors.append(error)
     if arguments.json:
-        _print_json({"tasks": rows, "errors": [str(error) for error in errors]})
+        print_json({"tasks": rows, "errors": [str(error) for error in errors]})
     else:
         for row in rows:
-            _print_row((row["task"], f"ok, differs by {row['difference']:.3g}" if row["ok"] else "failed"))
+            print_row((row["task"], f"ok, differs by {row['difference']:.3g}" if row["ok"] else "failed"))
     return _report(errors)
 
 
@@ -114,11 +117,13 @@ def _report(errors: Sequence[PackError]) -> int:
     return max((error.exit_code for error in errors), default=0)
 
 
-def _print_json(value: Mapping[str, Any]) -> None:
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object to stdout."""
     print(json.dumps(value))
 
 
-def _print_row(cells: Sequence[str]) -> None:
+def print_row(cells: Sequence[str]) -> None:
+    """Print the cells of one line to stdout."""
     _print_line("\t".join(" ".join(cell.split()) for cell in cells), sys.stdout)
 
 

@@ -144,7 +144,7 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: Capture) -> No
     assert caught.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["run", "list", "verify"])
+@pytest.mark.parametrize("command", ["run", "list", "verify", "bench"])
 def test_help_has_an_example_and_the_exit_codes(command: str, capsys: Capture) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
