@@ -11,9 +11,12 @@ import click
 from edgecl import __version__
 from edgecl.cli.backbone import backbone
 from edgecl.cli.demo import demo
+from edgecl.cli.devices import devices
 from edgecl.cli.evaluate import evaluate
 from edgecl.cli.export import export
+from edgecl.cli.keys import keys
 from edgecl.cli.pack import pack
+from edgecl.cli.repo import repo
 from edgecl.cli.report import report
 from edgecl.cli.similarity import similarity
 from edgecl.cli.train import train
@@ -50,7 +53,7 @@ def cli() -> None:
     """Hold the commands; what it says for itself is `HELP`."""
 
 
-for command in (backbone, demo, evaluate, export, pack, report, similarity, train):
+for command in (backbone, demo, devices, evaluate, export, keys, pack, repo, report, similarity, train):
     cli.add_command(command)
 
 

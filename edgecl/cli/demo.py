@@ -25,7 +25,8 @@ Example:
 def demo(out: Path, as_json: bool) -> None:
     """Train five tasks on handwritten digits, export, and let their packs arrive one after another.
 
-    After each arrival the runtime predicts every task so far. Needs no network and no data of yours.
+    The last one arrives over the air. After each arrival the runtime predicts every task so far. Needs no network
+    and no data of yours.
     """
     from edgecl.cli.digits import run_demo
 
@@ -45,17 +46,20 @@ def demo(out: Path, as_json: bool) -> None:
     print_table("accuracy of every task after each arrival, percent", ("pack arrived", *tasks), rows)
     identical = "bit-identical" if result.unchanged else "NOT identical"
     share = result.pack_bytes / result.backbone_bytes
+    air = f"{result.air.seconds:.1f} s, {size(result.air.received_bytes)} with its signatures, tested on arrival"
     click.echo(f"""
 average accuracy   {result.average_accuracy:.2f} % with all packs on the device
 never forgets      {result.compared} outputs of earlier tasks were compared after later arrivals: {identical}
+over the air       {tasks[-1]} in {air}
 one task           {size(result.pack_bytes)}, {share:.1%} of the backbone ({size(result.backbone_bytes)})
 switching          {result.switch_line}
 took               {result.seconds:.0f} s
-files              {out}/data    the digits and the stream file
-                   {out}/run     what was trained
-                   {out}/bundle  the backbone's graph and the packs
-                   {out}/device  what a device would hold
+files              {out}/data        the digits and the stream file
+                   {out}/run         what was trained
+                   {out}/bundle      the backbone's graph and the packs
+                   {out}/repository  what a web server would hold
+                   {out}/device      what a device holds
 
-ask the device     edgecl-device run {out}/bundle --packs {out}/device --task {tasks[0]} {result.example}""")
+ask the device     edgecl-device run {out}/device --task {tasks[0]} {result.example}""")
     if not result.unchanged:
         click.get_current_context().exit(1)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecl.cli.output import TrainingConsole
+from edgecl.cli.over_the_air import LocalRepository, update
 from edgecl.config import EvaluationConfig, RunConfig, TrainingConfig
 from edgecl.errors import RunError
 from edgecl.streams import TaskData, load_task, read_stream
@@ -52,6 +53,19 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class AirArrival:
+    """A pack arrived over the air.
+
+    Attributes:
+        received_bytes: All that the device received for it, signatures included.
+        seconds: From the device's question until the pack was in use, its self-test included.
+    """
+
+    received_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class DemoResult:
     """What the demo did and measured.
 
@@ -60,6 +74,7 @@ class DemoResult:
         parity: Largest difference between torch and onnxruntime that the gate saw.
         pack_bytes: Of one pack, the largest.
         backbone_bytes: Of the graph that all tasks share.
+        air: How the last pack arrived.
         same_task_ms: Median time of a call that asks the task of the call before, milliseconds.
         switch_ms: Median extra time of a call that asks another task, milliseconds.
         switch_error_ms: Standard error of that median: what this machine cannot tell apart.
@@ -71,6 +86,7 @@ class DemoResult:
     parity: float
     pack_bytes: int
     backbone_bytes: int
+    air: AirArrival
     same_task_ms: float
     switch_ms: float
     switch_error_ms: float
@@ -123,27 +139,35 @@ def run_demo(out: Path, *, say: Say) -> DemoResult:
     started = time.perf_counter()
     _empty(out)
     stream = write_digits(out / "data")
-    say("1/4  five tasks of two digits each: training adapters and prefixes on the frozen backbone")
+    say("1/5  five tasks of two digits each: training adapters and prefixes on the frozen backbone")
     tasks = read_stream(stream).tasks
     with TrainingConsole() as console:
         run = train_stream(
             RunConfig(training=RECIPE, evaluation=UNTESTED), tasks, out / "run", report=console
         )
-    say("2/4  exporting the backbone once, and one pack per task, through the parity gate")
+    say("2/5  exporting the backbone once, and one pack per task, through the parity gate")
     worst: list[Parity] = []
     exported = export_run(run, out / "bundle", device=load_profile("generic-cpu"), on_parity=worst.append)
     for error in exported.refused:
         raise error
-    say("3/4  packs arrive at a device that has the backbone only; no torch from here on")
+    say("3/5  packs arrive at a device that has the backbone only; no torch from here on")
     data = [load_task(spec, seed=run.record.config.seed) for spec in tasks]
-    runtime, arrivals = _arrive(exported.packs, data, out)
-    say("4/4  measuring the switch between tasks")
+    exam = _Exam(data)
+    runtime = Runtime.open(out / "bundle", [])
+    for path in exported.packs[:-1]:
+        runtime.add(path)
+        exam.take(runtime)
+    say("4/5  the last pack arrives over the air, from a signed repository on this machine")
+    runtime, air = _arrive_over_the_air(exported.packs[-1], out)
+    exam.take(runtime)
+    say("5/5  measuring the switch between tasks")
     same_ms, switch_ms, switch_error_ms = _switch_latency(runtime, data)
     return DemoResult(
-        arrivals=arrivals,
+        arrivals=tuple(exam.arrivals),
         parity=max(parity.max_difference for parity in worst),
         pack_bytes=max(path.stat().st_size for path in exported.packs),
         backbone_bytes=runtime.bundle.graph_path.stat().st_size,
+        air=air,
         same_task_ms=same_ms,
         switch_ms=switch_ms,
         switch_error_ms=switch_error_ms,
@@ -179,26 +203,42 @@ def _empty(out: Path) -> None:
     (out / MARKER).touch()
 
 
-def _arrive(
-    packs: Sequence[Path], data: Sequence[TaskData], out: Path
-) -> tuple[Runtime, tuple[Arrival, ...]]:
-    device = out / "device"
-    device.mkdir()
-    runtime = Runtime.open(out / "bundle", packs=device)
-    first: dict[str, str] = {}
-    arrivals = []
-    for place, path in enumerate(packs):
-        runtime.add(shutil.copy(path, device))
+class _Exam:
+    """Asks a device about every task that has arrived, and compares with what it said first."""
+
+    def __init__(self, data: Sequence[TaskData]) -> None:
+        self.arrivals: list[Arrival] = []
+        self._data = data
+        self._first: dict[str, str] = {}
+
+    def take(self, runtime: Runtime) -> None:
+        """Note what the device says after one more arrival."""
+        so_far = self._data[: len(self.arrivals) + 1]
         accuracy, unchanged = [], True
-        for task in data[: place + 1]:
+        for task in so_far:
             prediction = runtime.predict(task.test.items, task=task.name)
-            unchanged &= first.setdefault(task.name, _digest(prediction)) == _digest(prediction)
+            unchanged &= self._first.setdefault(task.name, _digest(prediction)) == _digest(prediction)
             expected = [task.labels[target] for target in task.test.targets]
             accuracy.append(
                 100.0 * float(np.mean([a == b for a, b in zip(prediction.labels, expected, strict=True)]))
             )
-        arrivals.append(Arrival(data[place].name, tuple(accuracy), unchanged))
-    return runtime, tuple(arrivals)
+        self.arrivals.append(Arrival(so_far[-1].name, tuple(accuracy), unchanged))
+
+
+def _arrive_over_the_air(pack: Path, out: Path) -> tuple[Runtime, AirArrival]:
+    """Let a device with a store have all but one pack, then that one, and return its runtime."""
+    earlier = out / "earlier"
+    shutil.copytree(out / "bundle", earlier, ignore=shutil.ignore_patterns(pack.name))
+    with LocalRepository(out / "repository") as repository:
+        updater = repository.set_up(out / "device")
+        repository.release(earlier)
+        update(updater)
+        shutil.rmtree(earlier)
+        runtime = Runtime.open(out / "device")
+        repository.release(pack)
+        started = time.perf_counter()
+        report = update(updater)
+        return runtime, AirArrival(report.received_bytes, time.perf_counter() - started)
 
 
 def _digest(prediction: Prediction) -> str:

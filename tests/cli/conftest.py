@@ -30,6 +30,16 @@ class Called:
 Call = Callable[..., Called]
 
 
+def assert_refused(called: Called, code: int, *said: str) -> None:
+    """Check a failure: its code, nothing on standard output, the reason on standard error."""
+    assert (called.code, called.out) == (code, ""), called.err
+    assert "Traceback" not in called.err
+    last = called.err.splitlines()[-1]
+    assert last.startswith("edgecl: ")
+    for part in said:
+        assert part in last
+
+
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
     """Run `edgecl` with arguments in this process."""

@@ -7,6 +7,7 @@ import pytest
 from edgecl.cli.digits import MARKER, _empty, write_digits
 from edgecl.errors import RunError
 from edgecl.streams import load_task, read_stream
+from edgecl_runtime import Runtime
 from tests.cli.conftest import Call
 
 
@@ -46,3 +47,7 @@ def test_the_demo_keeps_every_task_on_what_is_embedded(tmp_path: Path, call: Cal
     assert [len(arrival["accuracy"]) for arrival in result["arrivals"]] == [1, 2, 3, 4, 5]
     assert result["average_accuracy"] >= 95
     assert Path(result["example"]).is_file()
+    assert result["air"]["received_bytes"] > result["pack_bytes"]
+    assert Runtime.open(tmp_path / "demo" / "device").tasks == tuple(
+        arrival["task"] for arrival in result["arrivals"]
+    )

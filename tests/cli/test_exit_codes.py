@@ -8,19 +8,9 @@ from pathlib import Path
 import pytest
 
 from edgecl.errors import DataError
-from tests.cli.conftest import Call, Called
+from tests.cli.conftest import Call, assert_refused
 from tests.export.test_parity import fail_task, tamper
 from tests.exported import Field, reuse_graph
-
-
-def assert_refused(called: Called, code: int, *said: str) -> None:
-    """Check a failure: its code, nothing on standard output, the reason on standard error."""
-    assert (called.code, called.out) == (code, ""), called.err
-    assert "Traceback" not in called.err
-    last = called.err.splitlines()[-1]
-    assert last.startswith("edgecl: ")
-    for part in said:
-        assert part in last
 
 
 def flip_last_byte(path: Path, folder: Path) -> Path:
