@@ -109,8 +109,8 @@ def prefix_attention(
 ) -> Tensor:
     """Return attention over prefixes and tokens together, [B, H, N, Dh].
 
-    `softmax([q Kp^T s + bias, q K^T s + mask]) [Vp; V]`, written as two products for the scores and two for the
-    values: matrix products broadcast over G, a concatenation of keys does not.
+    `softmax(q [Kp; K]^T s + [bias, mask]) [Vp; V]` in plain operators, which a graph of any G runs. Joining the scores
+    instead of the keys would copy [B, H, N, N] twice.
 
     Args:
         query: [B, H, N, Dh].
@@ -120,10 +120,8 @@ def prefix_attention(
         mask: Boolean [B, 1, N or 1, N], true where a token is visible; None if all are.
         scaling: Factor s on the scores, Dh ** -0.5.
     """
-    prefix_scores, scores = _scores(query * scaling, key, prefix, mask)
-    weights = torch.cat((prefix_scores, scores), dim=-1).softmax(dim=-1)
-    length = prefix.key.shape[-2]
-    return weights[..., :length] @ prefix.value + weights[..., length:] @ value
+    keys, values, bias = _join(key, value, prefix, mask)
+    return (query * scaling @ keys.transpose(-1, -2) + bias).softmax(dim=-1) @ values
 
 
 def fused_prefix_attention(
@@ -135,19 +133,8 @@ def fused_prefix_attention(
     mask: Tensor | None,
     scaling: float,
 ) -> Tensor:
-    """Return what `prefix_attention` returns, by torch's fused kernel: half the time of a step of training.
-
-    A graph of it would be tied to one G, because the prefixes are repeated for every row.
-    """
-    rows, length = len(query), prefix.key.shape[-2]
-    keys, values = (
-        torch.cat((own.to(tokens.dtype).expand(rows, -1, -1, -1), tokens), dim=-2)
-        for own, tokens in ((prefix.key, key), (prefix.value, value))
-    )
-    bias = query.new_zeros(rows, 1, 1 if mask is None else mask.shape[-2], keys.shape[-2])
-    bias[..., :length] = prefix.bias
-    if mask is not None:
-        bias[..., length:].masked_fill_(~mask, torch.finfo(bias.dtype).min)
+    """Return what `prefix_attention` returns, by torch's fused kernel: half the time of a step of training."""
+    keys, values, bias = _join(key, value, prefix, mask)
     return scaled_dot_product_attention(query, keys, values, attn_mask=bias, scale=scaling)
 
 
@@ -176,6 +163,22 @@ def additive_attention(
     """
     prefix_scores, scores = _scores(query * scaling, key, prefix, mask)
     return scores.softmax(dim=-1) @ value + prefix_scores.softmax(dim=-1) @ prefix.value
+
+
+def _join(
+    key: Tensor, value: Tensor, prefix: PrefixSlice, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return keys and values [B, H, P + N, Dh] of prefixes and tokens, and what is added to their scores."""
+    rows, tokens = key.shape[0], key.shape[-2]
+    keys, values = (
+        torch.cat((own.to(tensor.dtype).expand(rows, -1, -1, -1), tensor), dim=-2)
+        for own, tensor in ((prefix.key, key), (prefix.value, value))
+    )
+    visible = key.new_zeros(rows, 1, 1 if mask is None else mask.shape[-2], tokens)
+    if mask is not None:
+        visible = visible.masked_fill(~mask, torch.finfo(key.dtype).min)
+    own_bias = prefix.bias.to(key.dtype).expand(rows, -1, visible.shape[-2], -1)
+    return keys, values, torch.cat((own_bias, visible), dim=-1)
 
 
 def _scores(query: Tensor, key: Tensor, prefix: PrefixSlice, mask: Tensor | None) -> tuple[Tensor, Tensor]:

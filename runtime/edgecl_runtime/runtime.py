@@ -2,51 +2,39 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final
+from time import perf_counter
+from typing import Final, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecl_runtime.active import ActiveTasks, Head
+from edgecl_runtime.ahead import work_ahead
 from edgecl_runtime.bundle import Bundle, read_bundle
-from edgecl_runtime.engine import ActiveTask, Engine
+from edgecl_runtime.counters import Stages
+from edgecl_runtime.engine import Engine, ModelInputs, PlacedTask
 from edgecl_runtime.errors import InputError, PackError, ProbeMismatchError, UnknownTaskError
 from edgecl_runtime.heads import linear_scores, softmax
+from edgecl_runtime.items import as_items
+from edgecl_runtime.mixed import answer_rows, plan_calls
 from edgecl_runtime.pack import TaskPack, read_pack
 from edgecl_runtime.pack_folder import PackFolder, check_replaces, is_same_pack, read_pack_folder
+from edgecl_runtime.prediction import MixedPrediction, Prediction
 from edgecl_runtime.preprocess import Preprocessor, build_preprocessor
 from edgecl_runtime.probe import probe_inputs
+from edgecl_runtime.status import RuntimeStatus
+from edgecl_runtime.store_folder import is_store
 
-__all__ = ["ACTIVE_TASKS", "BATCH_ROWS", "Prediction", "Runtime"]
+__all__ = ["ACTIVE_BYTES", "BATCH_ROWS", "Runtime"]
 
 BATCH_ROWS: Final = 64
-ACTIVE_TASKS: Final = 16
+ACTIVE_BYTES: Final = 64_000_000
 
 Float32 = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What a task says about B items.
-
-    Attributes:
-        labels: The most probable class of each item.
-        probabilities: float32 [B, C], columns in the order of `classes`.
-        task: The task that was asked.
-        features: float32 [B, D], the pooled features under that task.
-        classes: The C class names.
-    """
-
-    labels: tuple[str, ...]
-    probabilities: Float32
-    task: str
-    features: Float32
-    classes: tuple[str, ...]
 
 
 class Runtime:
@@ -57,7 +45,13 @@ class Runtime:
     """
 
     def __init__(
-        self, bundle: Bundle, *, engine: Engine, preprocessor: Preprocessor, packs: PackFolder | None = None
+        self,
+        bundle: Bundle,
+        *,
+        engine: Engine,
+        preprocessor: Preprocessor,
+        packs: PackFolder | None = None,
+        active_bytes: int = ACTIVE_BYTES,
     ) -> None:
         folder = packs or PackFolder({}, ())
         self._bundle = bundle
@@ -66,7 +60,9 @@ class Runtime:
         self._packs: Mapping[str, TaskPack] = folder.packs
         self._skipped = folder.skipped
         self._changing = threading.Lock()
-        self._active = _ActiveTasks(ACTIVE_TASKS)
+        self._active = ActiveTasks(engine, bundle.dimensions, budget_bytes=active_bytes)
+        self._stages = Stages()
+        self._batch_rows = bundle.profile.batch or BATCH_ROWS
 
     @classmethod
     def open(
@@ -75,35 +71,50 @@ class Runtime:
         packs: Path | str | Sequence[Path | str] | None = None,
         *,
         skip_bad_packs: bool = False,
+        active_bytes: int = ACTIVE_BYTES,
+        threads: int | None = None,
     ) -> Runtime:
-        """Return a runtime with every pack of a folder open.
+        """Return a runtime with every pack of a folder open, or one that follows a device store.
 
         Args:
-            bundle: The folder of the backbone.
+            bundle: The folder of the backbone, or of a device store: then the packs are those that its updater
+                committed last, from call to call.
             packs: The folder of the packs (files named *.ecpack), or a list of pack files, which may be empty;
                 without it BUNDLE/packs, if that is there.
                 Of two files of one task the higher version is used.
             skip_bad_packs: Go on without a pack that cannot be used, and keep its error in `skipped_packs`.
+            active_bytes: How many bytes the tasks in use may take, beside their packs, which stay mapped; the
+                least recently used ones make room.
+            threads: How many threads a call uses; without it as many as the bundle's profile says, or one per
+                core.
 
         Raises:
             BundleError: the backbone cannot be used.
             PackError: a pack cannot be used; the message names the file.
-            InputError: `packs` is one path and not a folder.
+            InputError: `packs` is one path and not a folder, or is given for a device store.
             MissingExtraError: onnxruntime, or for texts tokenizers, is not installed.
+            StoreError: no backbone is installed in the device store.
         """
+        if is_store(bundle):
+            from edgecl_runtime.following import FollowingRuntime
+
+            if packs is not None:
+                raise InputError(
+                    f"{bundle}: is a device store, which has packs of its own; leave `packs` out"
+                )
+            return FollowingRuntime(
+                Path(bundle), partial(cls.open, packs=[], active_bytes=active_bytes, threads=threads)
+            )
         # Imported here: reading packs and bundles needs no engine.
-        from edgecl_runtime.engine.feeds import FeedsEngine
+        from edgecl_runtime.engine.backends import open_engine
 
         described = read_bundle(bundle)
-        engine = FeedsEngine(
-            described.graph_path,
-            described.profile.providers,
-            modality=described.modality,
-            dimensions=described.dimensions,
-        )
+        engine = open_engine(described, threads=threads)
         preprocessor = build_preprocessor(described.preprocessing, folder=described.path)
         folder = read_pack_folder(described, packs, skip_bad_packs=skip_bad_packs)
-        return cls(described, engine=engine, preprocessor=preprocessor, packs=folder)
+        return cls(
+            described, engine=engine, preprocessor=preprocessor, packs=folder, active_bytes=active_bytes
+        )
 
     @property
     def bundle(self) -> Bundle:
@@ -119,6 +130,19 @@ class Runtime:
     def skipped_packs(self) -> tuple[PackError, ...]:
         """Why packs were left out when the runtime was opened with `skip_bad_packs`."""
         return self._skipped
+
+    def status(self) -> RuntimeStatus:
+        """Return what is open, what it costs in bytes, and how long the last calls took."""
+        packs = self._packs
+        return RuntimeStatus(
+            backend=self._engine.backend,
+            tasks=len(packs),
+            mapped_bytes=sum(pack.size_bytes for pack in packs.values()),
+            active_tasks=len(self._active),
+            active_bytes=self._active.size_bytes,
+            active_budget_bytes=self._active.budget_bytes,
+            stages=self._stages.percentiles(),
+        )
 
     def pack(self, task: str) -> TaskPack:
         """Return the open pack of a task.
@@ -160,26 +184,73 @@ class Runtime:
             self._packs = {name: pack for name, pack in self._packs.items() if name != task}
             self._active.drop(removed)
 
-    def predict(self, inputs: object, *, task: str) -> Prediction:
-        """Return labels and probabilities under one task.
+    def replace_packs(self, folder: PackFolder) -> None:
+        """Use exactly these packs for all later calls, at once, whatever their versions."""
+        with self._changing:
+            before, self._packs, self._skipped = self._packs, folder.packs, folder.skipped
+            kept = {pack.manifest.header_sha256 for pack in folder.packs.values()}
+            for pack in before.values():
+                if pack.manifest.header_sha256 not in kept:
+                    self._active.drop(pack)
+
+    @overload
+    def predict(self, inputs: object, *, task: str) -> Prediction: ...
+    @overload
+    def predict(self, inputs: object, *, tasks: Sequence[str | None]) -> MixedPrediction: ...
+    def predict(
+        self, inputs: object, *, task: str | None = None, tasks: Sequence[str | None] | None = None
+    ) -> Prediction | MixedPrediction:
+        """Return labels and probabilities under one task, or under a task per item.
 
         Args:
             inputs: For images a path, a PIL image, a uint8 array [H, W, 3] or [H, W], a sequence of those, or
                 a uint8 array [B, H, W, 3]; for texts a str or a sequence of them. One item counts as B = 1; B
                 may be 0.
-            task: The task to ask.
+            task: The task to ask for all items.
+            tasks: The task to ask for each item; None for the features of the bare backbone alone.
 
         Raises:
-            InputError: an item is of another kind, or cannot be read.
+            InputError: an item is of another kind, or cannot be read; not one of `task` and `tasks` is given; or
+                there is not one of `tasks` per item.
+            UnknownTaskError: a task has no open pack.
+        """
+        if (task is None) == (tasks is None):
+            raise InputError(
+                "predict takes either task=NAME for all items, or tasks=[NAME, ...], one per item"
+            )
+        if tasks is not None:
+            return self._predict_rows(inputs, tasks)
+        return self._predict_batches(self._batches(inputs), str(task))
+
+    def predict_stream(self, inputs: Iterable[object], *, task: str, ahead: int = 2) -> Iterator[Prediction]:
+        """Yield a prediction per element, in order, while a thread prepares the elements that follow.
+
+        Args:
+            inputs: Each element is what `predict` takes: an item, or a batch. They are taken one by one, in that
+                thread, and at most `ahead` of them before they are needed.
+            task: The task to ask.
+            ahead: How many elements to prepare early, at least 1.
+
+        Raises:
+            InputError: an element is of another kind, or cannot be read; predictions of the elements before it
+                were yielded.
             UnknownTaskError: the task has no open pack.
         """
-        pack = self.pack(task)
-        active = self._active.get(pack)
-        features = self._run(inputs, active)
-        probabilities = softmax(linear_scores(features, active.head_weight, active.head_bias))
-        classes = pack.manifest.labels
-        labels = tuple(classes[row] for row in probabilities.argmax(axis=1))
-        return Prediction(labels, probabilities, pack.manifest.task, features, classes)
+        if ahead < 1:
+            raise InputError(f"ahead is {ahead}; it must be at least 1")
+        for batches in work_ahead(inputs, lambda element: list(self._batches(element)), ahead=ahead):
+            yield self._predict_batches(batches, task)
+
+    def warm_up(self, tasks: Iterable[str] = (), *, rows: int = 1) -> None:
+        """Run the graph on noise without a task and under each of `tasks`, so that the next calls are not slower.
+
+        Raises:
+            UnknownTaskError: a task has no open pack.
+        """
+        inputs = probe_inputs(self._bundle.preprocessing, range(rows))
+        self._active.bare.run(inputs)
+        for task in tasks:
+            self._active.task(self.pack(task)).placed.run(inputs)
 
     def features(self, inputs: object, *, task: str | None = None) -> Float32:
         """Return pooled features float32 [B, D], under a task or under the bare backbone.
@@ -188,7 +259,8 @@ class Runtime:
             InputError: an item is of another kind, or cannot be read.
             UnknownTaskError: the task has no open pack.
         """
-        return self._run(inputs, None if task is None else self._active.get(self.pack(task)))
+        placed = self._active.bare if task is None else self._active.task(self.pack(task)).placed
+        return self._run(self._batches(inputs), placed)
 
     def verify(self, task: str) -> float:
         """Run the self-test of a pack and return the largest difference to the features measured at export.
@@ -206,9 +278,8 @@ class Runtime:
                 found=f"tolerances for {', '.join(probe.tolerance) or 'no precision'}",
                 expected=f"one for {precision}",
             )
-        features = self._engine.run(
-            probe_inputs(self._bundle.preprocessing, probe.seeds), self._active.get(pack)
-        )
+        placed = self._active.task(pack).placed
+        features = placed.run(probe_inputs(self._bundle.preprocessing, probe.seeds))
         difference = float(np.abs(features - pack.probe_features).max())
         if not difference <= probe.tolerance[precision]:
             raise ProbeMismatchError(
@@ -218,49 +289,52 @@ class Runtime:
             )
         return difference
 
-    def _run(self, inputs: object, task: ActiveTask | None) -> Float32:
-        items = _as_items(inputs, self._bundle.modality)
+    def _predict_batches(self, batches: Iterable[ModelInputs], task: str) -> Prediction:
+        started = perf_counter()
+        pack = self.pack(task)
+        active = self._active.task(pack)
+        self._stages.switch.add(perf_counter() - started)
+        features = self._run(batches, active.placed)
+        started = perf_counter()
+        head, classes = active.heads[pack.manifest.task], pack.manifest.labels
+        probabilities = softmax(linear_scores(features, head.weight, head.bias))
+        labels = tuple(classes[best] for best in probabilities.argmax(axis=1))
+        self._stages.head.add(perf_counter() - started)
+        return Prediction(labels, probabilities, pack.manifest.task, features, classes)
+
+    def _predict_rows(self, inputs: object, tasks: Sequence[str | None]) -> MixedPrediction:
+        items = as_items(inputs, self._bundle.modality)
+        if len(items) != len(tasks):
+            raise InputError(f"found {len(tasks)} tasks for {len(items)} items, expected one per item")
+        packs = [None if task is None else self.pack(task) for task in tasks]
+        prepared = self._preprocessor.prepare(items)
         features = np.empty((len(items), self._bundle.dimensions.width), np.float32)
-        for start in range(0, len(items), BATCH_ROWS):
-            prepared = self._preprocessor.prepare(items[start : start + BATCH_ROWS])
-            features[start : start + BATCH_ROWS] = self._engine.run(self._preprocessor.batch(prepared), task)
-        return features
+        heads: dict[str, Head] = {}
+        for rows in plan_calls(packs, together=self._engine.on_gpu, most=self._batch_rows):
+            active = self._active.rows([packs[row] for row in rows])
+            heads.update(active.heads)
+            features[rows] = self._run(
+                [self._preprocessor.batch([prepared[row] for row in rows])], active.placed
+            )
+        return answer_rows(features, packs, heads)
 
+    def _batches(self, inputs: object) -> Iterator[ModelInputs]:
+        """Yield the graph inputs of `inputs`, prepared when they are asked for."""
+        items = as_items(inputs, self._bundle.modality)
+        for start in range(0, len(items), self._batch_rows):
+            started = perf_counter()
+            prepared = self._preprocessor.prepare(items[start : start + self._batch_rows])
+            batch = self._preprocessor.batch(prepared)
+            self._stages.prepare.add(perf_counter() - started)
+            yield batch
 
-class _ActiveTasks:
-    """The float32 tensors of the most recently used tasks."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._entries: OrderedDict[str, ActiveTask] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, pack: TaskPack) -> ActiveTask:
-        key = pack.manifest.header_sha256
-        with self._lock:
-            active = self._entries.get(key) or ActiveTask.from_tensors(pack.tensors)
-            self._entries[key] = active
-            self._entries.move_to_end(key)
-            while len(self._entries) > self._capacity:
-                self._entries.popitem(last=False)
-        return active
-
-    def drop(self, pack: TaskPack) -> None:
-        with self._lock:
-            self._entries.pop(pack.manifest.header_sha256, None)
-
-
-def _as_items(inputs: object, modality: str) -> Sequence[object]:
-    if isinstance(inputs, np.ndarray):
-        single = modality == "image" and inputs.ndim in (2, 3)
-        return [inputs] if single else list(np.atleast_1d(inputs))
-    if isinstance(inputs, (str, bytes, Path)) or _is_pil_image(inputs):
-        return [inputs]
-    if isinstance(inputs, Iterable) and not isinstance(inputs, Mapping):
-        return list(inputs)
-    raise InputError(f"found {type(inputs).__name__}, expected one {modality} or a sequence of them")
-
-
-def _is_pil_image(value: object) -> bool:
-    pillow = sys.modules.get("PIL.Image")
-    return pillow is not None and isinstance(value, pillow.Image)
+    def _run(self, batches: Iterable[ModelInputs], placed: PlacedTask) -> Float32:
+        """Return features float32 [B, D] of all batches."""
+        parts = []
+        for batch in batches:
+            started = perf_counter()
+            parts.append(placed.run(batch))
+            self._stages.run.add(perf_counter() - started)
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate([np.empty((0, self._bundle.dimensions.width), np.float32), *parts])

@@ -28,6 +28,8 @@ IMAGE_BUNDLE = DATA / "bundles" / "image"
 TEXT_BUNDLE = DATA / "bundles" / "text"
 IMAGE_PACKS = DATA / "packs" / "v1" / "image"
 TEXT_PACKS = DATA / "packs" / "v1" / "text"
+IMAGE_INT8_PACKS = DATA / "packs" / "v2" / "image"
+TEXT_INT8_PACKS = DATA / "packs" / "v2" / "text"
 DIMENSIONS = Dimensions(layers=2, width=8, heads=2, head_dim=4)
 
 Edit = Callable[[dict[str, Any]], object]
@@ -63,12 +65,13 @@ def make_manifest(**changes: Any) -> PackManifest:
     return PackManifest(**{**values, **changes})
 
 
-def make_pack(*, tensors: TaskTensors | None = None, **changes: Any) -> bytes:
+def make_pack(*, tensors: TaskTensors | None = None, int8: bool = False, **changes: Any) -> bytes:
     """Return the bytes of a pack that fits the image bundle; `changes` go to its manifest."""
     manifest = make_manifest(**changes)
-    stored = tensors or make_tensors(classes=len(manifest.labels))
+    stored = tensors or make_tensors(classes=len(manifest.labels), dtype="I8" if int8 else "F16")
     width = stored.head_weight.shape[1]
-    return encode_pack(manifest, stored, np.ones((len(manifest.probe.seeds), width), np.float32))
+    probe = np.ones((len(manifest.probe.seeds), width), np.float32)
+    return encode_pack(manifest, stored, probe, int8=int8)
 
 
 def write_pack_file(folder: Path, **changes: Any) -> Path:

@@ -19,13 +19,14 @@ from edgecl_runtime import (
     Runtime,
     UnknownTaskError,
 )
-from edgecl_runtime.runtime import ACTIVE_TASKS, BATCH_ROWS
+from edgecl_runtime.runtime import BATCH_ROWS
 from tests.runtime.factories import (
     IMAGE_BUNDLE,
     IMAGE_PACKS,
     TEXT_BUNDLE,
     TEXT_PACKS,
     copy_bundle,
+    edit_json,
     make_tensors,
     write_pack_file,
 )
@@ -199,28 +200,75 @@ def test_a_removed_task_is_unknown_until_it_is_added_again() -> None:
     assert "leaves" in runtime.tasks
 
 
-def test_the_most_recently_used_tasks_stay_active(tmp_path: Path) -> None:
-    names = [f"task-{number:02}" for number in range(ACTIVE_TASKS + 1)]
-    for name in names:
-        write_pack_file(tmp_path, task=name)
-    runtime = open_images(tmp_path)
-    for name in [*names[:-1], names[0], names[-1]]:
-        runtime.predict(make_images(1), task=name)
-    kept = {pack for pack in names if runtime.pack(pack).manifest.header_sha256 in runtime._active._entries}
-    assert kept == set(names) - {names[1]}
-
-
-def test_an_active_task_is_cast_once() -> None:
+def test_an_active_task_is_made_once() -> None:
     runtime = open_images()
-    first = runtime._active.get(runtime.pack("leaves"))
-    assert runtime._active.get(runtime.pack("leaves")) is first
+    first = runtime._active.task(runtime.pack("leaves"))
+    assert runtime._active.task(runtime.pack("leaves")) is first
 
 
 def test_a_removed_task_is_no_longer_active() -> None:
     runtime = open_images()
     runtime.predict(make_images(1), task="leaves")
     runtime.remove("leaves")
-    assert len(runtime._active._entries) == 0
+    assert runtime.status().active_bytes == 0
+
+
+def test_a_replaced_task_is_no_longer_active(tmp_path: Path) -> None:
+    runtime = open_images()
+    runtime.predict(make_images(1), task="leaves")
+    runtime.add(write_pack_file(tmp_path, version=2))
+    assert runtime.status().active_tasks == 0
+
+
+def test_status_counts_every_byte() -> None:
+    runtime = open_images()
+    before = runtime.status()
+    assert (before.backend, before.tasks, before.active_bytes, before.stages) == ("feeds", 3, 0, {})
+    assert before.mapped_bytes == sum(path.stat().st_size for path in IMAGE_PACKS.glob("*.ecpack"))
+    runtime.predict(make_images(1), task="leaves")
+    tensors = runtime.pack("leaves").tensors
+    floats = sum(array.size for _, array in tensors.items()) + tensors.prefix_length
+    assert (runtime.status().active_tasks, runtime.status().active_bytes) == (1, 4 * floats)
+
+
+def test_status_knows_how_long_each_stage_took() -> None:
+    runtime = open_images()
+    runtime.predict(make_images(BATCH_ROWS + 1), task="leaves")
+    stages = runtime.status().stages
+    assert {name: stage.count for name, stage in stages.items()} == {
+        "prepare": 2,
+        "switch": 1,
+        "run": 2,
+        "head": 1,
+    }
+    assert 0 < stages["run"].p50_ms <= stages["run"].p95_ms <= stages["run"].p99_ms
+
+
+def test_a_budget_of_nothing_still_answers() -> None:
+    small = Runtime.open(IMAGE_BUNDLE, IMAGE_PACKS, active_bytes=0)
+    found, expected = (runtime.predict(make_images(), task="leaves") for runtime in (small, open_images()))
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    assert small.status().active_bytes == 0
+
+
+def test_warming_up_makes_tasks_active_and_is_no_call() -> None:
+    runtime = open_images()
+    runtime.warm_up(["leaves", "steel"], rows=2)
+    assert (runtime.status().active_tasks, runtime.status().stages) == (2, {})
+
+
+def test_a_text_backbone_warms_up() -> None:
+    runtime = Runtime.open(TEXT_BUNDLE, TEXT_PACKS)
+    runtime.warm_up(["mood"])
+    assert runtime.status().active_tasks == 1
+
+
+def test_the_profile_says_how_many_rows_a_call_holds(tmp_path: Path) -> None:
+    bundle = copy_bundle(tmp_path)
+    edit_json(bundle.path / "bundle.json", lambda value: value["profile"].update(batch=2))
+    runtime = Runtime.open(bundle.path, IMAGE_PACKS)
+    runtime.predict(make_images(5), task="leaves")
+    assert runtime.status().stages["run"].count == 3
 
 
 def test_a_pack_verifies_on_this_device() -> None:

@@ -3,49 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecl_runtime.tensors import TaskTensors
+__all__ = ["BACKENDS", "Backend", "Engine", "GraphInputs", "ModelInputs", "PlacedTask"]
 
-__all__ = ["ActiveTask", "Engine"]
-
-_Float32 = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ActiveTask:
-    """A task whose tensors are float32 and in the graph's shapes.
-
-    Attributes:
-        graph_inputs: By name, see `TaskTensors.graph_inputs`.
-        head_weight: [C, D].
-        head_bias: [C].
-    """
-
-    graph_inputs: Mapping[str, _Float32]
-    head_weight: _Float32
-    head_bias: _Float32
-
-    @classmethod
-    def from_tensors(cls, tensors: TaskTensors) -> ActiveTask:
-        """Return the task with its own float32 copies of the tensors."""
-        return cls(
-            graph_inputs=tensors.graph_inputs(),
-            head_weight=np.array(tensors.head_weight, dtype=np.float32),
-            head_bias=np.array(tensors.head_bias, dtype=np.float32),
-        )
+Backend = Literal["feeds", "binding", "flat"]
+BACKENDS: Final[tuple[Backend, ...]] = ("feeds", "binding", "flat")
+ModelInputs = Mapping[str, npt.NDArray[Any]]
+GraphInputs = Mapping[str, npt.NDArray[np.float32]]
 
 
-class Engine(Protocol):
-    """Runs the graph. Engines are safe to call from several threads."""
+class PlacedTask(Protocol):
+    """A task whose tensors lie where the engine reads them. Safe to run from several threads."""
 
-    def run(self, inputs: Mapping[str, npt.NDArray[Any]], task: ActiveTask | None) -> _Float32:
-        """Return features float32 [B, D] of B rows, under a task or under the bare backbone.
+    @property
+    def size_bytes(self) -> int:
+        """The bytes that are held for it, beside its pack."""
+
+    def run(self, inputs: ModelInputs) -> npt.NDArray[np.float32]:
+        """Return features float32 [B, D] of B rows.
 
         Raises:
             InputError: the graph refuses the inputs.
+        """
+
+
+class Engine(Protocol):
+    """Runs the graph."""
+
+    @property
+    def backend(self) -> Backend:
+        """How tasks are switched."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether tensors live in the memory of a GPU."""
+
+    def place(self, task: GraphInputs | None) -> PlacedTask:
+        """Return a task ready to run, or the bare backbone.
+
+        Args:
+            task: The arrays of `TaskTensors.graph_inputs`, or a bank of a task per row (`bank.stack`).
         """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from edgecl_runtime.errors import BundleFormatError, InputError, ProviderError
@@ -14,7 +16,17 @@ from edgecl_runtime.extras import import_extra
 from edgecl_runtime.manifest import Dimensions
 from edgecl_runtime.tensors import GRAPH_INPUTS, graph_shapes
 
-__all__ = ["check_graph", "import_onnxruntime", "open_session", "run_session"]
+__all__ = [
+    "FEATURES",
+    "Device",
+    "check_graph",
+    "device_of",
+    "import_onnxruntime",
+    "open_session",
+    "place_array",
+    "refusal",
+    "run_session",
+]
 
 MODEL_INPUTS: Mapping[str, Mapping[str, str]] = {
     "image": {"pixel_values": "tensor(float)"},
@@ -23,6 +35,49 @@ MODEL_INPUTS: Mapping[str, Mapping[str, str]] = {
 FEATURES = "features"
 
 _ERRORS_ONLY = 3
+_NO_FALLBACK = "session.disable_cpu_ep_fallback"
+_GPU_PROVIDERS = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where tensors lie: "cpu" or "cuda", and the number of the GPU."""
+
+    kind: str = "cpu"
+    number: int = 0
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether this is the memory of a GPU."""
+        return self.kind == "cuda"
+
+
+class Value(Protocol):
+    """What is used of `onnxruntime.OrtValue`."""
+
+    def data_ptr(self) -> int: ...
+    def numpy(self) -> npt.NDArray[Any]: ...
+    def update_inplace(self, array: npt.NDArray[Any]) -> None: ...
+
+
+class Binding(Protocol):
+    """What is used of `onnxruntime.IOBinding`."""
+
+    def bind_cpu_input(self, name: str, array: npt.NDArray[Any]) -> None: ...
+    def bind_input(
+        self,
+        name: str,
+        device_type: str,
+        device_id: int,
+        *,
+        element_type: object,
+        shape: Sequence[int],
+        buffer_ptr: int,
+    ) -> None: ...
+    def bind_ortvalue_input(self, name: str, value: Value) -> None: ...
+    def bind_output(self, name: str) -> None: ...
+    def bind_ortvalue_output(self, name: str, value: Value) -> None: ...
+    def copy_outputs_to_cpu(self) -> Sequence[npt.NDArray[Any]]: ...
 
 
 class Node(Protocol):
@@ -43,6 +98,8 @@ class Session(Protocol):
     def run(
         self, output_names: Sequence[str], input_feed: Mapping[str, npt.NDArray[Any]]
     ) -> Sequence[npt.NDArray[Any]]: ...
+    def io_binding(self) -> Binding: ...
+    def run_with_iobinding(self, iobinding: Binding) -> None: ...
 
 
 def import_onnxruntime() -> Any:
@@ -57,21 +114,43 @@ def import_onnxruntime() -> Any:
     return import_extra("onnxruntime", extras=("cpu", "gpu"))
 
 
-def open_session(path: Path, providers: Sequence[str]) -> Session:
+def open_session(
+    path: Path,
+    providers: Sequence[str],
+    *,
+    threads: int | None = None,
+    options: Mapping[str, Mapping[str, str]] | None = None,
+    processor_too: bool = True,
+) -> Session:
     """Return an onnxruntime session of a graph, with every wanted provider active.
+
+    Args:
+        path: The graph.
+        providers: onnxruntime's execution providers, the preferred one first.
+        threads: How many threads a call uses; None leaves it to onnxruntime: one per core.
+        options: What a provider is told, by its name.
+        processor_too: Whether the processor may run what the providers do not.
 
     Raises:
         BundleFormatError: the file is no graph that onnxruntime can run.
         MissingExtraError: onnxruntime is not installed.
-        ProviderError: a provider is not active; onnxruntime alone would go on silently without it.
+        ProviderError: a provider is not active, or does not run all of the graph where it must; onnxruntime
+            alone would go on silently without it.
     """
     library = import_onnxruntime()
     _check_providers(path, providers, library.get_available_providers())
-    options = library.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
+    settings = library.SessionOptions()
+    settings.log_severity_level = _ERRORS_ONLY
+    if threads is not None:
+        settings.intra_op_num_threads = threads
+    if not processor_too:
+        settings.add_session_config_entry(_NO_FALLBACK, "1")
+    chosen = [(name, dict((options or {}).get(name, {}))) for name in providers]
     try:
-        session: Session = library.InferenceSession(str(path), options, providers=list(providers))
+        session: Session = library.InferenceSession(str(path), settings, providers=chosen)
     except Exception as error:  # its errors share no base class below Exception
+        if "fallback to CPU" in str(error):
+            raise ProviderError(str(path), wanted=providers[0], active=("a part of this graph",)) from error
         raise BundleFormatError(
             str(path), found=f"{error}", expected="a graph that onnxruntime can run"
         ) from error
@@ -86,14 +165,36 @@ def run_session(session: Session, feeds: Mapping[str, npt.NDArray[Any]]) -> npt.
         InputError: the graph refuses the feeds.
     """
     try:
-        return session.run([FEATURES], dict(feeds))[0]
+        return session.run([FEATURES], feeds)[0]
     except Exception as error:  # its errors share no base class below Exception
-        shapes = ", ".join(f"{name} {array.dtype} {list(array.shape)}" for name, array in feeds.items())
-        raise InputError(f"the graph refuses {shapes}: {error}") from error
+        raise refusal(feeds, error) from error
 
 
-def check_graph(session: Session, *, modality: str, dimensions: Dimensions, path: Path) -> None:
+def refusal(feeds: Mapping[str, npt.NDArray[Any]], error: Exception) -> InputError:
+    """Return the error of a call that failed, with the shapes that it was given."""
+    shapes = ", ".join(f"{name} {array.dtype} {list(array.shape)}" for name, array in feeds.items())
+    return InputError(f"the graph refuses {shapes}: {error}")
+
+
+def device_of(providers: Sequence[str]) -> Device:
+    """Return where the tensors of the preferred provider lie."""
+    return Device("cuda") if providers[0] in _GPU_PROVIDERS else Device()
+
+
+def place_array(array: npt.NDArray[Any], device: Device) -> Value:
+    """Return a copy of an array in the memory of a device."""
+    # On the CPU onnxruntime takes the memory of the array itself.
+    own = np.array(array, order="C")
+    value: Value = import_onnxruntime().OrtValue.ortvalue_from_numpy(own, device.kind, device.number)
+    return value
+
+
+def check_graph(
+    session: Session, *, modality: str, dimensions: Dimensions, path: Path, is_twin: bool = False
+) -> None:
     """Do nothing if the graph keeps the contract: its own inputs, those of a task with defaults, the output.
+
+    Those of a twin have no defaults.
 
     Raises:
         BundleFormatError: the first name, type or size that differs.
@@ -103,14 +204,15 @@ def check_graph(session: Session, *, modality: str, dimensions: Dimensions, path
     defaults = {node.name: node for node in session.get_overridable_initializers()}
     outputs = {node.name: node for node in session.get_outputs()}
     wanted = MODEL_INPUTS[modality]
+    required = [*wanted, *GRAPH_INPUTS] if is_twin else list(wanted)
     # Releases of onnxruntime differ in whether inputs with a default are among the inputs.
-    _check_names(f"{where}: inputs", [name for name in inputs if name not in defaults], wanted)
-    _check_names(f"{where}: inputs with a default", defaults, GRAPH_INPUTS)
+    _check_names(f"{where}: inputs", [name for name in inputs if name not in defaults], required)
+    _check_names(f"{where}: inputs with a default", defaults, () if is_twin else GRAPH_INPUTS)
     _check_names(f"{where}: outputs", outputs, (FEATURES,))
     for name, kind in wanted.items():
         _check_node(where, inputs[name], kind=kind, shape=None)
     for name, shape in graph_shapes(dimensions).items():
-        _check_node(where, defaults[name], kind="tensor(float)", shape=shape)
+        _check_node(where, (inputs | defaults)[name], kind="tensor(float)", shape=shape)
     _check_node(where, outputs[FEATURES], kind="tensor(float)", shape=(None, dimensions.width))
 
 

@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgecl_runtime.engine import ActiveTask
-from edgecl_runtime.engine.feeds import FeedsEngine
-from tests.runtime.factories import DIMENSIONS, IMAGE_BUNDLE, make_tensors
+from tests.runtime.engine.factories import make_engine, place
+from tests.runtime.factories import IMAGE_BUNDLE, make_tensors
 
 onnx = pytest.importorskip("onnx")
 
@@ -53,10 +52,7 @@ def run_reference(pixels: Floats, weights: Weights, task: Weights) -> Floats:
 def test_the_graph_computes_what_the_design_says(prefix_length: int, rank: int) -> None:
     tensors = make_tensors(prefix_length=prefix_length, rank=rank, dtype="F32")
     pixels = np.random.default_rng(3).normal(size=(1, 3, 8, 8)).astype(np.float32)
-    engine = FeedsEngine(
-        IMAGE_BUNDLE / "backbone.onnx", ("CPUExecutionProvider",), modality="image", dimensions=DIMENSIONS
-    )
-    features = engine.run({"pixel_values": pixels}, ActiveTask.from_tensors(tensors))
+    features = place(make_engine(), tensors).run({"pixel_values": pixels})
     task = {name: array.astype(np.float64) for name, array in tensors.items()}
     np.testing.assert_allclose(
         features[0], run_reference(pixels[0].astype(np.float64), read_weights(), task), atol=1e-4
