@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from edgecl.cli.export import show_parity
+from edgecl.cli.export import (
+    format_option,
+    loss_option,
+    show_loss,
+    show_parity,
+    tensors_option,
+    warn_of_adapters,
+)
 from edgecl.cli.output import json_option, print_facts, print_json, size
 
 BUILD_EXAMPLES = """\b
@@ -38,23 +45,56 @@ def pack() -> None:
 @click.option(
     "--version", type=click.IntRange(min=1), default=1, show_default=True, help="A device uses the highest."
 )
+@tensors_option
+@loss_option
+@format_option
 @click.option("--backbone", help="Where the run's backbone lies now, if its folder moved.")
 @json_option
 def build(
-    *, run: Path, task: str, bundle: Path, out: Path, version: int, backbone: str | None, as_json: bool
+    *,
+    run: Path,
+    task: str,
+    bundle: Path,
+    out: Path,
+    version: int,
+    tensors: str,
+    max_loss: float,
+    pack_format: str,
+    backbone: str | None,
+    as_json: bool,
 ) -> None:
     """Make the pack of one task against a bundle in the field; the bundle and its packs keep every byte."""
     from edgecl.training.run import Run
     from edgecl_export.bundle import add_pack
+    from edgecl_export.plan import PACK_TYPES, PackPlan
 
-    parity = add_pack(
-        Run.open(run), task, bundle_folder=bundle, out=out, version=version, backbone_source=backbone
+    adapters = pack_format == "onnx_adapter"
+    passed = add_pack(
+        Run.open(run),
+        task,
+        bundle_folder=bundle,
+        out=out,
+        version=version,
+        plan=PackPlan(pack_type=PACK_TYPES[tensors], max_loss=max_loss, adapters=adapters),
+        backbone_source=backbone,
     )
-    show_parity(parity)
+    if passed.parity is not None:
+        show_parity(passed.parity)
+    if passed.loss is not None:
+        show_loss(passed.loss)
+    if adapters:
+        warn_of_adapters()
     count = out.stat().st_size
     if as_json:
         print_json(
-            {"pack": str(out), "task": task, "version": version, "bytes": count, "parity": asdict(parity)}
+            {
+                "pack": str(out),
+                "task": task,
+                "version": version,
+                "bytes": count,
+                "parity": None if passed.parity is None else asdict(passed.parity),
+                "loss": None if passed.loss is None else asdict(passed.loss),
+            }
         )
     else:
         click.echo(f"{out}: task {task}, version {version}, {size(count)}")

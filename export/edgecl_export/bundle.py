@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecl.backbones.contained import contained
 from edgecl.methods import METHODS
 from edgecl.training.train import load_run_backbone
-from edgecl.training.versions import package_versions
-from edgecl_export.errors import ExportError, ExportMismatchError
+from edgecl_export.budgets import check_budgets
+from edgecl_export.contents import choose_profile, write_contents
+from edgecl_export.errors import ExportError, ExportMismatchError, GateError
+from edgecl_export.folders import parents, workplace
 from edgecl_export.graph import export_graph
-from edgecl_export.packs import build_pack, open_gate, pack_name
-from edgecl_export.parity import GateError, Parity, compare_bare
-from edgecl_runtime.bundle import Bundle, Profile, read_bundle, write_bundle
-from edgecl_runtime.durable import write_durably
-from edgecl_runtime.engine.onnxruntime import import_onnxruntime
+from edgecl_export.measured import Measured, OnLoss, OnParity, say_nothing
+from edgecl_export.packs import Gate, Passed, build_pack, open_gate, open_graph, pack_name
+from edgecl_export.parity import Reference, compare_bare
+from edgecl_export.plan import ExportPlan, PackPlan
+from edgecl_export.torch_tensorrt import import_torch_tensorrt
+from edgecl_runtime.bundle import GRAPH_FILE, read_bundle
 from edgecl_runtime.pack import PACK_SUFFIX
 
 if TYPE_CHECKING:
     from edgecl.backbones.huggingface import Backbone
     from edgecl.training.run import Run
     from edgecl_devices import DeviceProfile
-
-PARITY_FILE = "parity.json"
-
-OnParity = Callable[[Parity], None]
+    from edgecl_export.loss import Loss
+    from edgecl_export.parity import Parity
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,76 +37,83 @@ class Exported:
     Attributes:
         bundle: Its folder.
         packs: The packs, in the order of the run.
-        parity: Of the bare backbone first, then of every task.
+        parity: Of the bare backbone in float32 first, then of every task on a graph in float32.
+        losses: Of every task whose graph or pack is of lower precision.
         refused: Why tasks have no pack.
     """
 
     bundle: Path
     packs: tuple[Path, ...]
     parity: tuple[Parity, ...]
+    losses: tuple[Loss, ...]
     refused: tuple[GateError, ...]
 
 
 def export_run(
-    run: Run, out: Path, *, device: DeviceProfile, on_parity: OnParity, backbone_source: str | None = None
+    run: Run,
+    out: Path,
+    *,
+    device: DeviceProfile,
+    on_parity: OnParity,
+    on_loss: OnLoss = say_nothing,
+    plan: ExportPlan | None = None,
+    backbone_source: str | None = None,
 ) -> Exported:
     """Write a bundle and one pack per task; the folder appears only when the bundle is complete.
 
     Args:
         run: A run with at least one finished task.
         out: Folder to make; must not exist, since a bundle in the field never changes.
-        device: Whose providers and precision the bundle names.
-        on_parity: Told what the gate measured, the bare backbone first.
+        device: Whose profile the bundle names.
+        on_parity: Told how far the graph is from torch, the bare backbone first.
+        on_loss: Told what a lower precision costs a task.
+        plan: What is made, and in which precision; without it a graph in the device's and float16 packs.
         backbone_source: Where the run's backbone lies now, if not where the run was made.
 
     Raises:
         ExportError: The folder exists, the run has no task, or the backbone cannot be exported.
         ExportMismatchError: The run's method does not ship.
+        MissingLibraryError: torch_tensorrt or a GPU is missing and the plan wants an engine.
         ParityError: The bare backbone fails the gate; nothing is written.
+        BudgetError: The backbone does not fit in the device; nothing is written.
     """
-    records = run.tasks
-    if not records:
-        raise ExportError(
-            f"{run.folder}: has no finished task. Train one: edgecl train {run.folder} --task NAME=DATA"
-        )
-    if out.exists():
-        raise ExportError(
-            f"{out}: exists already, and a bundle is never changed. Add a task to it with edgecl pack build, "
-            "or export to another folder"
-        )
-    _require_shipping(run)
+    plan = plan or ExportPlan()
+    _require_exportable(run, out)
+    if plan.engine:
+        import_torch_tensorrt()  # tracing takes minutes: what is missing is said before
     backbone = load_run_backbone(run, source=backbone_source)
-    with _parents(out), _workplace(out) as workplace:
-        bundle = _write_bundle(workplace, backbone, device)
-        gate = open_gate(backbone, bundle)
-        sample = [item for record in records for item in run.heldout(record.name).prepared]
-        parities = [compare_bare(gate.reference, gate.engine, gate.preprocessor, sample)]
-        on_parity(parities[0])
-        parities[0].require()
-        packs, refused = [], []
-        bundle.packs_path.mkdir()
-        for record in records:
-            path = bundle.packs_path / pack_name(record.name, 1)
-            try:
-                parity = build_pack(run, record.name, gate=gate, path=path, version=1)
-            except GateError as error:
-                refused.append(error)
-                parities.append(error.parity)
-                on_parity(error.parity)
-                continue
-            parities.append(parity)
-            packs.append(out / "packs" / path.name)
-            on_parity(parity)
-        write_durably(
-            workplace / PARITY_FILE, json.dumps([asdict(p) for p in parities], indent=2).encode() + b"\n"
-        )
-        workplace.replace(out)
-    return Exported(out, tuple(packs), tuple(parities), tuple(refused))
+    reference, measured = Reference(backbone), Measured(on_parity, on_loss)
+    with parents(out), workplace(out) as folder:
+        with contained(folder):
+            export_graph(backbone, folder / GRAPH_FILE)
+        bare = _compare_bare(run, backbone, reference, folder / GRAPH_FILE)
+        measured.add(bare)
+        bare.require()
+        profile = choose_profile(device, plan)
+        bundle = write_contents(folder, backbone, run=run, profile=profile, plan=plan)
+        check_budgets(bundle)
+        packs = _write_packs(run, open_gate(reference, bundle, plan=plan.packs), measured)
+        measured.write(folder)
+        folder.replace(out)
+    return Exported(
+        out,
+        tuple(out / path.relative_to(folder) for path in packs),
+        tuple(measured.parity),
+        tuple(measured.losses),
+        tuple(measured.refused),
+    )
 
 
 def add_pack(
-    run: Run, task: str, *, bundle_folder: Path, out: Path, version: int, backbone_source: str | None = None
-) -> Parity:
+    run: Run,
+    task: str,
+    *,
+    bundle_folder: Path,
+    out: Path,
+    version: int,
+    plan: PackPlan | None = None,
+    backbone_source: str | None = None,
+) -> Passed:
     """Write the pack of one task against a bundle that is already in the field; the bundle keeps every byte.
 
     Args:
@@ -118,6 +122,7 @@ def add_pack(
         bundle_folder: The bundle.
         out: File to write; must not exist.
         version: Of the pack.
+        plan: How the pack is stored; float16 without it.
         backbone_source: Where the run's backbone lies now, if not where the run was made.
 
     Raises:
@@ -148,9 +153,45 @@ def add_pack(
             f"{out}: a device opens files named *{PACK_SUFFIX} only. Use --out {pack_name(task, version)}"
         )
     run.task(task)
-    backbone = load_run_backbone(run, source=backbone_source)
-    with _parents(out):
-        return build_pack(run, task, gate=open_gate(backbone, bundle), path=out, version=version)
+    reference = Reference(load_run_backbone(run, source=backbone_source))
+    with parents(out):
+        gate = open_gate(reference, bundle, plan=plan or PackPlan())
+        return build_pack(run, task, gate=gate, path=out, version=version)
+
+
+def _compare_bare(run: Run, backbone: Backbone, reference: Reference, graph: Path) -> Parity:
+    spec = backbone.spec
+    engine = open_graph(graph, modality=spec.preprocessing.modality, dimensions=spec.dimensions)
+    sample = [item for name in run.names for item in run.heldout(name).prepared]
+    return compare_bare(reference, engine, backbone.preprocessor, sample)
+
+
+def _write_packs(run: Run, gate: Gate, measured: Measured) -> list[Path]:
+    """Write a pack for every task that passes, and return them."""
+    gate.bundle.packs_path.mkdir()
+    packs = []
+    for name in run.names:
+        path = gate.bundle.packs_path / pack_name(name, 1)
+        try:
+            measured.passed(build_pack(run, name, gate=gate, path=path, version=1))
+        except GateError as error:
+            measured.failed(error)
+            continue
+        packs.append(path)
+    return packs
+
+
+def _require_exportable(run: Run, out: Path) -> None:
+    if not run.tasks:
+        raise ExportError(
+            f"{run.folder}: has no finished task. Train one: edgecl train {run.folder} --task NAME=DATA"
+        )
+    if out.exists():
+        raise ExportError(
+            f"{out}: exists already, and a bundle is never changed. Add a task to it with edgecl pack build, "
+            "or export to another folder"
+        )
+    _require_shipping(run)
 
 
 def _require_shipping(run: Run) -> None:
@@ -165,49 +206,3 @@ def _require_shipping(run: Run) -> None:
             f"{run.folder}: was trained with {method!r}, a comparison that is measured and never shipped. "
             "Train with adaprefix or adaprefix++ to export"
         )
-
-
-@contextmanager
-def _parents(path: Path) -> Iterator[None]:
-    """Make the folders that lead to a path; if the work fails, those it made are removed again."""
-    made = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):  # somebody else put something there meanwhile
-            for folder in made:
-                folder.rmdir()
-        raise
-
-
-@contextmanager
-def _workplace(out: Path) -> Iterator[Path]:
-    """Give an empty folder beside `out`, on the same file system; what is left of it at the end is removed."""
-    workplace = out.with_name(f".{out.name}.part")  # one that a kill left behind is not worth keeping
-    shutil.rmtree(workplace, ignore_errors=True)
-    workplace.mkdir()
-    try:
-        yield workplace
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
-
-
-def _write_bundle(folder: Path, backbone: Backbone, device: DeviceProfile) -> Bundle:
-    spec = backbone.spec
-    with contained(folder):
-        export_graph(backbone, folder / "backbone.onnx")
-    if backbone.tokenizer is not None:
-        (folder / "tokenizer.json").write_bytes(backbone.tokenizer)
-    return write_bundle(
-        folder,
-        fingerprint=backbone.fingerprint,
-        backbone=Path(spec.source).resolve().name,
-        dimensions=spec.dimensions,
-        attention=backbone.module.attention,
-        pooling=spec.pooling,
-        preprocessing=spec.preprocessing,
-        profile=Profile(name=device.name, providers=device.providers, precision=device.precision),
-        versions=package_versions("edgecl", "torch", "transformers", "onnx")
-        | {"onnxruntime": import_onnxruntime().__version__},
-    )

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import onnx
@@ -56,12 +57,23 @@ class _PositionalBackbone(nn.Module):
         )
 
 
-def export_graph(backbone: Backbone, path: Path) -> None:
-    """Write `backbone.onnx`: model inputs, seven overridable task inputs, output `features` [B, D] float32.
+@dataclass(frozen=True, slots=True)
+class Traceable:
+    """A backbone as torch's exporters take it.
 
-    Raises:
-        ExportError: The exporter fails, or its graph does not allow a task per row.
+    Attributes:
+        module: Takes the inputs in the order of `inputs`.
+        inputs: Examples by name: the model's own, then the seven of a task, which has a row for each of the batch.
+        axes: The free axes of each input, in the same order.
     """
+
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    axes: tuple[dict[int, Dim], ...]
+
+
+def make_traceable(backbone: Backbone) -> Traceable:
+    """Return a backbone as torch's exporters take it."""
     own = _example_inputs(backbone)
     task = _example_task(backbone.spec.dimensions)
     axes = {
@@ -76,15 +88,24 @@ def export_graph(backbone: Backbone, path: Path) -> None:
         "tokens": Dim("tokens", min=1, max=getattr(backbone.spec.preprocessing, "max_tokens", 2)),
     }
     shapes = tuple({axis: symbols[symbol] for axis, symbol in axes[name].items()} for name in tensors)
-    module = _PositionalBackbone(backbone.module.cpu(), tuple(own)).eval()
+    return Traceable(_PositionalBackbone(backbone.module.cpu(), tuple(own)).eval(), tensors, shapes)
+
+
+def export_graph(backbone: Backbone, path: Path) -> None:
+    """Write `backbone.onnx`: model inputs, seven overridable task inputs, output `features` [B, D] float32.
+
+    Raises:
+        ExportError: The exporter fails, or its graph does not allow a task per row.
+    """
+    traceable = make_traceable(backbone)
     try:
         with _quiet_exporter():
             program = torch.onnx.export(
-                module,
-                tuple(tensors.values()),
+                traceable.module,
+                tuple(traceable.inputs.values()),
                 dynamo=True,
-                dynamic_shapes=(shapes,),
-                input_names=list(tensors),
+                dynamic_shapes=(traceable.axes,),
+                input_names=list(traceable.inputs),
                 output_names=["features"],
                 opset_version=OPSET,
                 verbose=False,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecl.training.features import features as torch_features
-from edgecl_export.errors import TESTED_TORCH, ParityError
-from edgecl_runtime.engine import ActiveTask
+from edgecl_export.errors import TESTED_TORCH, GateError
 from edgecl_runtime.heads import linear_scores
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from edgecl.backbones.huggingface import Backbone
     from edgecl.training.loop import Prepared
-    from edgecl_runtime.engine import Engine
+    from edgecl_runtime.engine import Engine, PlacedTask
     from edgecl_runtime.preprocess import Preprocessor
     from edgecl_runtime.tensors import TaskTensors
 
@@ -69,16 +68,8 @@ class Parity:
                 f"{self.max_difference:.1e} between torch and onnxruntime on {self.items} held-out inputs (allowed: "
                 f"{self.tolerance:.0e}), labels on {self.labels_differ} of them. It was not written. "
                 f"Export with torch {TESTED_TORCH}, and report this if it persists",
-                parity=self,
+                measured=self,
             )
-
-
-class GateError(ParityError):
-    """The gate was not passed; `parity` says by how much."""
-
-    def __init__(self, message: str, *, parity: Parity) -> None:
-        super().__init__(message)
-        self.parity = parity
 
 
 class Reference:
@@ -93,6 +84,11 @@ class Reference:
         self._float64 = copy.deepcopy(self._float32).double()
         self._preprocessor = backbone.preprocessor
 
+    @property
+    def preprocessor(self) -> Preprocessor:
+        """Of the backbone."""
+        return self._preprocessor
+
     def features(self, items: Prepared, task: TaskTensors | None) -> tuple[NDArray[np.floating], float]:
         """Return features [N, D] float64 of prepared inputs, and how far torch in float32 is from them."""
         exact, rounded = (
@@ -105,7 +101,7 @@ class Reference:
 def compare_bare(reference: Reference, engine: Engine, preprocessor: Preprocessor, items: Prepared) -> Parity:
     """Return how far the exported graph without a task is from torch on prepared inputs."""
     expected, own = reference.features(items, None)
-    found = engine_features(engine, preprocessor, items, None)
+    found = engine_features(engine.place(None), preprocessor, items)
     tolerance = _allowed(NO_TASK_TOLERANCE, own, expected)
     return Parity(None, len(items), _largest(found, expected), own, tolerance, 0)
 
@@ -130,12 +126,8 @@ def compare_task(
         tensors: The task as the pack stores it, that is rounded.
     """
     expected, own = reference.features(items, tensors)
-    active = ActiveTask.from_tensors(tensors)
-    found = engine_features(engine, preprocessor, items, active)
-    labels = [
-        linear_scores(each, active.head_weight, active.head_bias).argmax(axis=1) for each in (expected, found)
-    ]
-    differ = int((labels[0] != labels[1]).sum())
+    found = engine_features(engine.place(tensors.graph_inputs()), preprocessor, items)
+    differ = int((predicted(expected, tensors) != predicted(found, tensors)).sum())
     tolerance = _allowed(TASK_TOLERANCE, own, expected)
     return Parity(task, len(items), _largest(found, expected), own, tolerance, differ)
 
@@ -146,12 +138,17 @@ def _allowed(fixed: float, own: float, expected: NDArray[np.floating]) -> float:
     return max(fixed, min(OWN_ERRORS * own, most))
 
 
-def engine_features(
-    engine: Engine, preprocessor: Preprocessor, items: Prepared, task: ActiveTask | None
-) -> NDArray[np.float32]:
+def engine_features(placed: PlacedTask, preprocessor: Preprocessor, items: Prepared) -> NDArray[np.float32]:
     """Return features [N, D] of prepared inputs, as the device computes them."""
     batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
-    return np.concatenate([engine.run(preprocessor.batch(batch), task) for batch in batches])
+    return np.concatenate([placed.run(preprocessor.batch(batch)) for batch in batches])
+
+
+def predicted(features: NDArray[np.floating], tensors: TaskTensors) -> NDArray[np.intp]:
+    """Return the class [N] that the head of a task finds in features [N, D]."""
+    weight, bias = (head.astype(np.float32) for head in (tensors.head_weight, tensors.head_bias))
+    classes: NDArray[np.intp] = linear_scores(features, weight, bias).argmax(axis=1)
+    return classes
 
 
 def _largest(found: NDArray[np.floating], expected: NDArray[np.floating]) -> float:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from edgecl_runtime.durable import write_durably
 from edgecl_runtime.errors import BundleDigestError, BundleFormatError, BundleTooNewError, FieldError
 from edgecl_runtime.manifest import ATTENTION_VARIANTS, Dimensions
 from edgecl_runtime.preprocess.spec import Preprocessing, parse_preprocessing
+from edgecl_runtime.profile import Profile
 from edgecl_runtime.strict_json import StrictJsonError, parse_object
 from edgecl_runtime.versions import RELEASE, check_age
 
@@ -24,10 +25,10 @@ BUNDLE_FORMAT_VERSION: Final = 1
 BUNDLE_FILE: Final = "bundle.json"
 GRAPH_FILE: Final = "backbone.onnx"
 EXPLICIT_GRAPH_FILE: Final = "backbone.explicit.onnx"
+TENSORRT_FILE: Final = "tensorrt.json"
 TOKENIZER_FILE: Final = "tokenizer.json"
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_JSON_BYTES = 256_000
 _MAX_FILES = 64
 _READ_BYTES = 1 << 20
@@ -45,34 +46,6 @@ _KEYS = (
     "files",
     "versions",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What the graph was exported for: device profile, onnxruntime's providers in order, precision."""
-
-    name: str = "generic-cpu"
-    providers: tuple[str, ...] = ("CPUExecutionProvider",)
-    precision: str = "fp32"
-
-    @classmethod
-    def from_json(cls, value: object, where: str = "profile") -> Profile:
-        """Return the profile in a parsed JSON object.
-
-        Raises:
-            FieldError: a key is missing, unknown or of another type.
-        """
-        data = read.record(value, where, required=[entry.name for entry in fields(cls)])
-        providers = read.items(data["providers"], f"{where}.providers", minimum=1, maximum=16)
-        return cls(
-            name=read.text(data["name"], f"{where}.name"),
-            providers=tuple(read.text(name, f"{where}.providers", pattern=_WORD) for name in providers),
-            precision=read.text(data["precision"], f"{where}.precision", pattern=_WORD),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads."""
-        return {"name": self.name, "providers": list(self.providers), "precision": self.precision}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +109,11 @@ class Bundle:
     def graph_path(self) -> Path:
         """The ONNX file whose task tensors have defaults."""
         return self.path / GRAPH_FILE
+
+    @property
+    def twin_path(self) -> Path | None:
+        """The ONNX file whose task tensors every call must bring; None if the bundle has none."""
+        return self.path / EXPLICIT_GRAPH_FILE if EXPLICIT_GRAPH_FILE in self.files else None
 
     @property
     def packs_path(self) -> Path:
@@ -239,7 +217,8 @@ def write_bundle(
 ) -> Bundle:
     """Write bundle.json for the files that lie in `folder`, and return the bundle.
 
-    The folder holds backbone.onnx, for a text backbone tokenizer.json, and may hold backbone.explicit.onnx.
+    The folder holds backbone.onnx, for a text backbone tokenizer.json, and may hold backbone.explicit.onnx and
+    tensorrt.json.
     bundle.json is written last and in one step: a folder that has it is complete.
 
     Raises:
@@ -248,8 +227,7 @@ def write_bundle(
     """
     path = Path(folder)
     names = list(_needed_files(preprocessing))
-    if (path / EXPLICIT_GRAPH_FILE).is_file():
-        names.append(EXPLICIT_GRAPH_FILE)
+    names += [name for name in (EXPLICIT_GRAPH_FILE, TENSORRT_FILE) if (path / name).is_file()]
     bundle = Bundle(
         path=path,
         fingerprint=fingerprint,

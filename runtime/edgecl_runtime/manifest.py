@@ -25,9 +25,9 @@ __all__ = [
     "TensorEntry",
 ]
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2  # the newest; packs without int8 tensors are of format 1
 ATTENTION_VARIANTS: Final = ("concat", "additive")
-DTYPES: Final = ("F16", "F32")
+DTYPES: Final = ("F16", "F32", "I8")
 NO_DIGEST: Final = "0" * 64
 
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -68,7 +68,7 @@ class Dimensions:
 
 @dataclass(frozen=True, slots=True)
 class TensorEntry:
-    """One row of the tensor table: stored type "F16" or "F32", and shape."""
+    """One row of the tensor table: stored type ("F16", "F32" or "I8") and shape."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -201,7 +201,7 @@ class PackManifest:
         tensors_sha256: sha256 of all tensor bytes of the file.
         header_sha256: sha256 of the rest of the file; it identifies the pack, because it covers
             `tensors_sha256`.
-        format_version: 1.
+        format_version: 1, or 2 if tensors are stored in int8; filled in by `encode_pack`.
     """
 
     task: str
@@ -219,7 +219,7 @@ class PackManifest:
     tensors: Mapping[str, TensorEntry] = field(default_factory=dict)
     tensors_sha256: str = NO_DIGEST
     header_sha256: str = NO_DIGEST
-    format_version: int = FORMAT_VERSION
+    format_version: int = 1
 
     @classmethod
     def from_json(cls, value: object, where: str = "manifest") -> PackManifest:

@@ -26,22 +26,27 @@ from edgecl_runtime.errors import (
     PackMismatchError,
     PackTooNewError,
 )
+from edgecl_runtime.int8 import LARGEST_SCALE, SCALE_SUFFIX
 from edgecl_runtime.manifest import FORMAT_VERSION, PackManifest, TensorEntry
 from edgecl_runtime.mapped import map_file
 from edgecl_runtime.pack_layout import (
     DIGITS,
+    FILE_TYPES,
     LENGTH_BYTES,
     MAX_HEADER_BYTES,
     NO_DIGITS,
     PACK_SUFFIX,
     PREFIX,
     PROBE_FEATURES,
+    allowed_types,
     consistent_shapes,
     shown_shape,
+    tensor_names,
+    unpacked,
 )
 from edgecl_runtime.pack_writer import encode_pack, write_pack
 from edgecl_runtime.strict_json import StrictJsonError, parse_object
-from edgecl_runtime.tensors import STORED_TYPES, TASK_TENSORS, Array, TaskTensors, is_finite
+from edgecl_runtime.tensors import Array, TaskTensors, is_finite
 from edgecl_runtime.versions import check_age
 
 __all__ = ["PACK_SUFFIX", "TaskPack", "encode_pack", "parse_pack", "read_pack", "write_pack"]
@@ -57,17 +62,22 @@ class TaskPack:
 
     Attributes:
         manifest: What the pack says about itself.
-        tensors: Read-only views of the stored bytes.
+        stored: Read-only views of the stored bytes, by the names they have in the file.
         probe_features: float32 [S, D], the features measured at export, one row per seed of the probe.
         path: The file, or the name that was given for bytes.
         size_bytes: The size of the whole file.
     """
 
     manifest: PackManifest
-    tensors: TaskTensors
+    stored: Mapping[str, Array]
     probe_features: npt.NDArray[np.float32]
     path: Path
     size_bytes: int
+
+    @property
+    def tensors(self) -> TaskTensors:
+        """The tensors of the task: views of the stored bytes, but new float32 arrays for what is stored in int8."""
+        return unpacked(self.stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,7 @@ def parse_pack(buffer: bytes | memoryview, name: Path | str, *, bundle: Bundle |
     _check_header_digest(view[:LENGTH_BYTES].tobytes(), header, where)
     table = _parse_json(header, f"{where}: header")
     manifest = _parse_manifest(table.pop("__metadata__"), where)
-    entries = _parse_table(table, len(data), where)
+    entries = _parse_table(table, len(data), manifest.format_version, where)
     _check_shapes(manifest, entries, where)
     if bundle is not None:
         _check_fit(manifest, bundle, where)
@@ -118,7 +128,7 @@ def parse_pack(buffer: bytes | memoryview, name: Path | str, *, bundle: Bundle |
         raise PackDigestError(f"{where}: tensors", found=found, expected=manifest.tensors_sha256)
     arrays = {entry.name: _array(data, entry, where) for entry in entries}
     probe_features = arrays.pop(PROBE_FEATURES)
-    return TaskPack(manifest, TaskTensors(**arrays), probe_features, Path(name), size_bytes)
+    return TaskPack(manifest, arrays, probe_features, Path(name), size_bytes)
 
 
 def _map_file(path: Path) -> memoryview:
@@ -188,10 +198,10 @@ def _parse_manifest(metadata: object, where: str) -> PackManifest:
         ) from error
 
 
-def _parse_table(table: Mapping[str, Any], data_size: int, where: str) -> list[_Entry]:
+def _parse_table(table: Mapping[str, Any], data_size: int, format_version: int, where: str) -> list[_Entry]:
     if len(table) > _MAX_TENSORS:
         raise PackFormatError(where, found=f"{len(table)} tensors", expected=f"at most {_MAX_TENSORS}")
-    names = (*TASK_TENSORS, PROBE_FEATURES)
+    names = tensor_names(format_version)
     if set(table) != set(names):
         odd = sorted(set(table) ^ set(names))[0]
         raise PackFormatError(
@@ -230,7 +240,7 @@ def _parse_entry(name: str, value: object, where: str) -> _Entry:
     ):
         raise PackFormatError(place, found="other data_offsets", expected="two integers")
     begin, end = offsets
-    itemsize = STORED_TYPES[described.dtype].itemsize
+    itemsize = FILE_TYPES[described.dtype].itemsize
     _check_extent(described.shape, begin, end, itemsize, place)
     return _Entry(name, described.dtype, described.shape, begin, end)
 
@@ -254,8 +264,10 @@ def _check_shapes(manifest: PackManifest, entries: list[_Entry], where: str) -> 
         raise PackFormatError(
             f"{where}: manifest.tensors", found="another table", expected="that of the header"
         )
-    if table[PROBE_FEATURES].dtype != "F32":
-        raise PackFormatError(f"{where}: tensor {PROBE_FEATURES}", found="F16", expected="F32")
+    for name, entry in table.items():
+        types = allowed_types(name, manifest.format_version)
+        if entry.dtype not in types:
+            raise PackFormatError(f"{where}: tensor {name}", found=entry.dtype, expected=" or ".join(types))
     shapes = {name: entry.shape for name, entry in table.items()}
     expected = consistent_shapes(shapes, classes=len(manifest.labels))
     expected[PROBE_FEATURES] = (len(manifest.probe.seeds), *shapes["head_weight"][1:])
@@ -291,11 +303,14 @@ def _check_fit(manifest: PackManifest, bundle: Bundle, where: str) -> None:
 
 
 def _array(data: memoryview, entry: _Entry, where: str) -> Array:
-    array: Array = np.frombuffer(data[entry.begin : entry.end], STORED_TYPES[entry.dtype]).reshape(
-        entry.shape
-    )
-    if not is_finite(array):
-        raise PackFormatError(
-            f"{where}: tensor {entry.name}", found="NaN or Infinity", expected="finite values"
-        )
+    array: Array = np.frombuffer(data[entry.begin : entry.end], FILE_TYPES[entry.dtype]).reshape(entry.shape)
+    place = f"{where}: tensor {entry.name}"
+    if array.dtype != np.int8 and not is_finite(array):
+        raise PackFormatError(place, found="NaN or Infinity", expected="finite values")
+    if entry.name.endswith(SCALE_SUFFIX) and not _are_scales(array):
+        raise PackFormatError(place, found="a scale out of range", expected="scales from 0 to 2^120")
     return array
+
+
+def _are_scales(array: Array) -> bool:
+    return not array.size or bool(array.min() >= 0 and array.max() <= LARGEST_SCALE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from edgecl_runtime.errors import InputError
 from edgecl_runtime.manifest import NO_DIGEST, PackManifest, TensorEntry
 from edgecl_runtime.pack_layout import (
     DIGITS,
+    FILE_TYPES,
     LENGTH_BYTES,
     MAX_HEADER_BYTES,
     PREFIX,
     PROBE_FEATURES,
     consistent_shapes,
+    packed,
     shown_shape,
+    unpacked,
 )
 from edgecl_runtime.strict_json import StrictJsonError, parse_object
 from edgecl_runtime.tensors import STORED_TYPES, TASK_TENSORS, Array, TaskTensors, is_finite
@@ -28,17 +32,22 @@ __all__ = ["encode_pack", "write_pack"]
 
 
 def encode_pack(
-    manifest: PackManifest, tensors: TaskTensors, probe_features: npt.NDArray[np.float32]
+    manifest: PackManifest,
+    tensors: TaskTensors,
+    probe_features: npt.NDArray[np.float32],
+    *,
+    int8: bool = False,
 ) -> bytes:
     """Return the bytes of a pack; equal arguments give equal bytes.
 
-    The tensors are stored in the type they have: round them first (`TaskTensors.rounded`). The tensor table
-    and both digests of `manifest` are filled in here.
+    The tensors are stored in the type they have: round them first (`TaskTensors.rounded`). The tensor table, the
+    format version and both digests of `manifest` are filled in here.
 
     Args:
         manifest: What the pack says about itself.
         tensors: The tensors of the task.
         probe_features: float32 [S, D], one row per seed of the probe.
+        int8: Store prefixes and adapters in int8; they must have been rounded to "I8".
 
     Raises:
         InputError: a value of the manifest, a shape or a type is wrong, a tensor is not finite, or the
@@ -47,10 +56,18 @@ def encode_pack(
     from safetensors.numpy import save  # only the writer needs it
 
     _check_arrays(manifest, tensors, probe_features)
-    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    arrays = packed(tensors, int8=int8)
+    if int8:
+        _check_rounding(tensors, arrays)
     arrays[PROBE_FEATURES] = np.ascontiguousarray(probe_features)
     table = {name: TensorEntry(_stored_type(array), tuple(array.shape)) for name, array in arrays.items()}
-    unsigned = replace(manifest, tensors=table, tensors_sha256=NO_DIGEST, header_sha256=NO_DIGEST)
+    unsigned = replace(
+        manifest,
+        tensors=table,
+        tensors_sha256=NO_DIGEST,
+        header_sha256=NO_DIGEST,
+        format_version=2 if int8 else 1,
+    )
     PackManifest.from_json(unsigned.to_json())
     data = _split(save(arrays, metadata={"edgecl": _manifest_text(unsigned)}))[1]
     unsigned = replace(unsigned, tensors_sha256=hashlib.sha256(data).hexdigest())
@@ -62,7 +79,12 @@ def encode_pack(
 
 
 def write_pack(
-    path: Path | str, manifest: PackManifest, tensors: TaskTensors, probe_features: npt.NDArray[np.float32]
+    path: Path | str,
+    manifest: PackManifest,
+    tensors: TaskTensors,
+    probe_features: npt.NDArray[np.float32],
+    *,
+    int8: bool = False,
 ) -> Path:
     """Write a pack durably and return its path; the arguments are those of `encode_pack`.
 
@@ -71,7 +93,7 @@ def write_pack(
         OSError: the file could not be written; what was there before is untouched.
     """
     target = Path(path)
-    write_durably(target, encode_pack(manifest, tensors, probe_features))
+    write_durably(target, encode_pack(manifest, tensors, probe_features, int8=int8))
     return target
 
 
@@ -98,8 +120,16 @@ def _check_arrays(manifest: PackManifest, tensors: TaskTensors, probe_features: 
             )
 
 
+def _check_rounding(tensors: TaskTensors, arrays: Mapping[str, Array]) -> None:
+    for (name, array), (_, stored) in zip(tensors.items(), unpacked(arrays).items(), strict=True):
+        if not np.array_equal(array, stored):
+            raise InputError(
+                f'{name}: found values that int8 cannot say, expected those of TaskTensors.rounded("I8")'
+            )
+
+
 def _stored_type(array: Array) -> str:
-    return next(name for name, dtype in STORED_TYPES.items() if dtype == array.dtype)
+    return next(name for name, dtype in FILE_TYPES.items() if dtype == array.dtype)
 
 
 def _manifest_text(manifest: PackManifest) -> str:

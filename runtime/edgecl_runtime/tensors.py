@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from edgecl_runtime.errors import InputError
+from edgecl_runtime.int8 import ROW_AXIS, dequantize, quantize
 from edgecl_runtime.manifest import Dimensions
 
 __all__ = [
@@ -122,9 +123,14 @@ class TaskTensors:
     def rounded(self, dtype: npt.DTypeLike) -> TaskTensors:
         """Return the tensors in a pack's type ("F16", "F32", or the numpy types), rounded to nearest.
 
+        "I8" is the type of packs of half the size: what is large takes values that int8 with a scale per row can
+        say, as float32, and the rest is float16. See `edgecl_runtime.int8`.
+
         Raises:
             InputError: the type is another one, or a value does not fit in it.
         """
+        if dtype == "I8":
+            return self._rounded_to_int8()
         wanted = STORED_TYPES.get(dtype) if isinstance(dtype, str) else None
         wanted = np.dtype(dtype) if wanted is None else wanted
         if wanted not in STORED_TYPES.values():
@@ -136,6 +142,14 @@ class TaskTensors:
             if not is_finite(arrays[name]):
                 raise InputError(f"{name}: a value does not fit in {wanted}; store the pack as float32")
         return TaskTensors(**arrays)
+
+    def _rounded_to_int8(self) -> TaskTensors:
+        large = {
+            name: dequantize(*quantize(getattr(self, name), axis=axis), axis=axis)
+            for name, axis in ROW_AXIS.items()
+        }
+        small = {name: np.zeros_like(array) for name, array in large.items()}
+        return replace(replace(self, **small).rounded("F16"), **large)
 
     def graph_inputs(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return new float32 arrays for the graph, with G = 1 after the layer axis.

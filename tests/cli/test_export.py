@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from edgecl_runtime import read_bundle
-from tests.cli.conftest import Call, Called
+from tests.cli.conftest import Call, Called, assert_refused
 from tests.exported import Field, digests, reuse_graph
 
 
@@ -53,3 +54,36 @@ def test_the_command_writes_what_the_library_writes(export: Call, image_field: F
     export("--device", "generic-cpu", "--backbone", str(image_field.backbone))
     assert digests(tmp_path / "bundle") == digests(image_field.bundle)
     assert read_bundle(tmp_path / "bundle").profile.name == "generic-cpu"
+
+
+def test_an_export_in_lower_precision_says_what_it_costs_each_task(export: Call, image_field: Field) -> None:
+    called = export("--precision", "fp16", "--tensors", "int8", "--max-loss", "100", "--json")
+    lines = [line for line in called.err.splitlines() if line.startswith("accuracy, ")]
+    assert [line.split(":")[0] for line in lines] == [f"accuracy, {task}" for task in image_field.tasks]
+    assert "with a graph in fp16 and tensors in I8" in lines[0]
+    assert [loss["task"] for loss in called.json["losses"]] == list(image_field.tasks)
+
+
+def test_adapter_files_come_with_what_is_lost(export: Call, image_field: Field, tmp_path: Path) -> None:
+    called = export("--format", "onnx_adapter")
+    assert "no digest and names no backbone" in called.err.splitlines()[-1]
+    packs = tmp_path / "bundle" / "packs"
+    assert sorted(path.stem for path in packs.glob("*.onnx_adapter")) == sorted(
+        path.stem for path in packs.glob("*.ecpack")
+    )
+
+
+def test_a_twin_is_written_when_it_is_asked_for(export: Call, tmp_path: Path) -> None:
+    assert export("--twin").code == 0
+    assert read_bundle(tmp_path / "bundle").twin_path == tmp_path / "bundle" / "backbone.explicit.onnx"
+
+
+def test_tensorrt_gets_its_limits(export: Call, tmp_path: Path) -> None:
+    assert export("--target", "tensorrt", "--limits", "2", "10", "16").code == 0
+    limits = json.loads((tmp_path / "bundle" / "tensorrt.json").read_text(encoding="utf-8"))
+    assert limits == {"batch": 2, "prefixes": 10, "rank": 16}
+
+
+def test_an_engine_without_its_library_is_refused_before_any_work(export: Call, tmp_path: Path) -> None:
+    assert_refused(export("--target", "torch-tensorrt"), 1, "torch_tensorrt", "pip install")
+    assert not (tmp_path / "bundle").exists()

@@ -115,3 +115,14 @@ def test_build_for_a_bundle_of_another_backbone_is_refused(
     assert called.out == ""
     assert "Name the bundle that was exported from this run" in called.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_build_in_int8_says_what_it_costs(image_field: Field, tmp_path: Path, call: Call) -> None:
+    out = tmp_path / "hues-2.ecpack"
+    command = ("pack", "build", image_field.run.folder, "--task", "hues", "--bundle", image_field.bundle)
+    called = call(
+        *command, "--out", out, "--version", "2", "--tensors", "int8", "--max-loss", "100", "--json"
+    )
+    assert (called.json["loss"]["pack_type"], called.json["parity"]["labels_differ"]) == ("I8", 0)
+    assert "tensors in I8" in called.err
+    assert read_pack(out).manifest.format_version == 2

@@ -32,8 +32,7 @@ from edgecl_runtime import (
     write_bundle,
     write_pack,
 )
-from edgecl_runtime.engine import ActiveTask
-from edgecl_runtime.engine.feeds import FeedsEngine
+from edgecl_runtime.engine.backends import open_engine
 from edgecl_runtime.tensors import expected_shapes, graph_shapes
 
 DIMENSIONS = Dimensions(layers=2, width=8, heads=2, head_dim=4)
@@ -287,13 +286,11 @@ def write_golden_pack(path: Path, bundle: Bundle, *, seed: int, labels: tuple[st
         provenance=Provenance("golden", {"seed": seed}, "none", {"numpy": np.__version__}),
     )
     preprocessing = bundle.preprocessing
-    engine = FeedsEngine(
-        bundle.graph_path, bundle.profile.providers, modality=bundle.modality, dimensions=bundle.dimensions
-    )
     probe = probe_inputs(preprocessing, manifest.probe.seeds)
-    features = engine.run(probe, ActiveTask.from_tensors(tensors))
-    write_pack(path, manifest, tensors, features)
-    if path.read_bytes() != encode_pack(manifest, tensors, features):
+    features = open_engine(bundle).place(tensors.graph_inputs()).run(probe)
+    int8 = dtype == "I8"
+    write_pack(path, manifest, tensors, features, int8=int8)
+    if path.read_bytes() != encode_pack(manifest, tensors, features, int8=int8):
         raise SystemExit(f"{path}: two encodings differ")
 
 
@@ -301,9 +298,10 @@ def main(folder: Path) -> None:
     """Write everything."""
     image = write_golden_bundle(folder / "bundles" / "image", "image")
     text = write_golden_bundle(folder / "bundles" / "text", "text")
-    packs = folder / "packs" / "v1"
+    packs, int8_packs = folder / "packs" / "v1", folder / "packs" / "v2"
     for modality in ("image", "text"):
         (packs / modality).mkdir(parents=True, exist_ok=True)
+        (int8_packs / modality).mkdir(parents=True, exist_ok=True)
     write_golden_pack(
         packs / "image" / "leaves-1.ecpack", image, seed=3, labels=("healthy", "rust", "spot"), dtype="F16"
     )
@@ -314,10 +312,15 @@ def main(folder: Path) -> None:
         packs / "image" / "plain-1.ecpack", image, seed=12, labels=("größer", "kleiner"), dtype="F16"
     )
     write_golden_pack(packs / "text" / "mood-1.ecpack", text, seed=7, labels=("bad", "good"), dtype="F16")
+    write_golden_pack(
+        int8_packs / "image" / "rust-1.ecpack", image, seed=7, labels=("clean", "rust"), dtype="I8"
+    )
+    write_golden_pack(int8_packs / "text" / "tone-3.ecpack", text, seed=6, labels=("down", "up"), dtype="I8")
     for modality in ("image", "text"):
-        runtime = Runtime.open(folder / "bundles" / modality, packs / modality)
-        for task in runtime.tasks:
-            print(modality, task, runtime.verify(task))
+        for version in (packs, int8_packs):
+            runtime = Runtime.open(folder / "bundles" / modality, version / modality)
+            for task in runtime.tasks:
+                print(modality, task, runtime.verify(task))
 
 
 if __name__ == "__main__":

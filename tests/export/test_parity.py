@@ -12,7 +12,8 @@ import pytest
 from edgecl_export import packs, parity
 from edgecl_export.errors import ParityError
 from edgecl_export.packs import open_gate
-from edgecl_export.parity import Parity, compare_bare, compare_task
+from edgecl_export.parity import Parity, Reference, compare_bare, compare_task
+from edgecl_export.plan import PackPlan
 from edgecl_runtime import read_bundle
 from tests.exported import Field, export, make_tensors, reuse_graph
 
@@ -118,10 +119,10 @@ def test_a_tolerance_of_nothing_refuses_every_task(
 
 def test_the_gate_sees_what_a_task_does_in_every_block(image_field: Field) -> None:
     backbone, heldout = image_field.load(), image_field.run.heldout("shades").prepared
-    gate = open_gate(backbone, read_bundle(image_field.bundle))
+    gate = open_gate(Reference(backbone), read_bundle(image_field.bundle), plan=PackPlan())
     tensors = make_tensors(backbone.spec.dimensions)
     features = compare_task(
-        gate.reference, gate.engine, gate.preprocessor, heldout, task="strong", tensors=tensors
+        gate.reference, gate.engine, backbone.preprocessor, heldout, task="strong", tensors=tensors
     )
     assert features.holds
     assert features.max_difference > 0
@@ -129,8 +130,9 @@ def test_the_gate_sees_what_a_task_does_in_every_block(image_field: Field) -> No
 
 def test_the_bare_comparison_counts_no_labels(image_field: Field) -> None:
     heldout = image_field.run.heldout("shades").prepared
-    gate = open_gate(image_field.load(), read_bundle(image_field.bundle))
-    measured = compare_bare(gate.reference, gate.engine, gate.preprocessor, heldout)
+    reference = Reference(image_field.load())
+    gate = open_gate(reference, read_bundle(image_field.bundle), plan=PackPlan())
+    measured = compare_bare(reference, gate.engine, reference.preprocessor, heldout)
     assert (measured.task, measured.items, measured.labels_differ) == (None, 6, 0)
 
 

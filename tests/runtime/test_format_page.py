@@ -13,10 +13,11 @@ import numpy.typing as npt
 import pytest
 
 from edgecl_runtime import ImagePreprocessing, probe_inputs, read_pack
-from tests.runtime.factories import IMAGE_PACKS, TEXT_PACKS
+from tests.runtime.factories import IMAGE_INT8_PACKS, IMAGE_PACKS, TEXT_INT8_PACKS, TEXT_PACKS
 
 FIRST = rb'{"__metadata__":{"edgecl":"{\"header_sha256\":\"'
-PACKS = sorted([*IMAGE_PACKS.iterdir(), *TEXT_PACKS.iterdir()])
+FOLDERS = (IMAGE_PACKS, TEXT_PACKS, IMAGE_INT8_PACKS, TEXT_INT8_PACKS)
+PACKS = sorted(path for folder in FOLDERS for path in folder.iterdir())
 
 
 def read_by_the_page(raw: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -29,11 +30,15 @@ def read_by_the_page(raw: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[
     table = json.loads(header)
     manifest = json.loads(table.pop("__metadata__")["edgecl"])
     assert hashlib.sha256(data).hexdigest() == manifest["tensors_sha256"]
-    types = {"F16": "<f2", "F32": "<f4"}
+    types = {"F16": "<f2", "F32": "<f4", "I8": "i1"}
     tensors = {}
     for name, entry in table.items():
         begin, end = entry["data_offsets"]
         tensors[name] = np.frombuffer(data[begin:end], types[entry["dtype"]]).reshape(entry["shape"])
+    for name, axis in {"prefix_k": 3, "prefix_v": 3, "adapter_down": 1, "adapter_up": 2}.items():
+        if manifest["format_version"] == 2:
+            scales = np.expand_dims(tensors.pop(f"{name}_scale"), axis)
+            tensors[name] = tensors[name].astype(np.float32) * scales
     return manifest, tensors
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from edgecl_runtime import Runtime, read_bundle, read_pack
-from tests.runtime.factories import DATA, IMAGE_BUNDLE, IMAGE_PACKS, TEXT_BUNDLE, TEXT_PACKS
+from tests.runtime.factories import (
+    DATA,
+    IMAGE_BUNDLE,
+    IMAGE_INT8_PACKS,
+    IMAGE_PACKS,
+    TEXT_BUNDLE,
+    TEXT_INT8_PACKS,
+    TEXT_PACKS,
+)
 
 DIGESTS = {
     "bundles/image/backbone.onnx": "3fee9c29a539e41ecadaacfc6d9a93b16cdb133fb05f0a616ca2c7d047ae7da5",
@@ -19,6 +27,8 @@ DIGESTS = {
     "packs/v1/image/leaves-1.ecpack": "95fdcfc4114be521a67552daa09c618c62047999eb7186bfae0386e5bf8d3919",
     "packs/v1/image/plain-1.ecpack": "4b830d09f6019bd81d3849ae6e6d95f4babd57d2b8ae782a75a28bbbb1411472",
     "packs/v1/image/steel-2.ecpack": "962b13fbae6ee97606daa2aad22d93a34a10b4acc5955eb182af656df7ac383f",
+    "packs/v2/image/rust-1.ecpack": "af8fd75e003f3c95498698206e4dc483fcbd7551cd452a129dd20303c8cf982a",
+    "packs/v2/text/tone-3.ecpack": "547e4dae359aee8a28c1293966f89f99b78a47fd33f5c84d55faed60e3b72c3d",
     "packs/v1/text/mood-1.ecpack": "e9c056bdd0067fd91a7774aee24e3af29e3ca1c1614f63bbbf060565c7423db2",
 }
 
@@ -35,6 +45,8 @@ def test_a_golden_file_is_never_written_again(name: str) -> None:
         (IMAGE_PACKS / "steel-2.ecpack", 2, 2, 4, ("good", "scratched")),
         (IMAGE_PACKS / "plain-1.ecpack", 1, 0, 0, ("größer", "kleiner")),
         (TEXT_PACKS / "mood-1.ecpack", 1, 3, 2, ("bad", "good")),
+        (IMAGE_INT8_PACKS / "rust-1.ecpack", 1, 3, 2, ("clean", "rust")),
+        (TEXT_INT8_PACKS / "tone-3.ecpack", 3, 2, 0, ("down", "up")),
     ],
 )
 def test_a_golden_pack_opens(
@@ -46,7 +58,15 @@ def test_a_golden_pack_opens(
     assert pack.manifest.metrics == {"accuracy_percent": 87.5}
 
 
-@pytest.mark.parametrize(("folder", "packs"), [(IMAGE_BUNDLE, IMAGE_PACKS), (TEXT_BUNDLE, TEXT_PACKS)])
+@pytest.mark.parametrize(
+    ("folder", "packs"),
+    [
+        (IMAGE_BUNDLE, IMAGE_PACKS),
+        (TEXT_BUNDLE, TEXT_PACKS),
+        (IMAGE_BUNDLE, IMAGE_INT8_PACKS),
+        (TEXT_BUNDLE, TEXT_INT8_PACKS),
+    ],
+)
 def test_a_golden_pack_gives_the_features_it_gave(folder: Path, packs: Path) -> None:
     runtime = Runtime.open(folder, packs)
     assert all(runtime.verify(task) < 1e-4 for task in runtime.tasks)

@@ -147,8 +147,8 @@ def test_a_pack_for_a_newer_runtime_names_the_version_to_install() -> None:
 
 
 def test_a_newer_format_is_told_from_a_damaged_one() -> None:
-    raw = forge(make_pack(), manifest=lambda said: said.update(format_version=2, min_runtime="0.1.0", news=1))
-    with pytest.raises(PackTooNewError, match="found format 2, expected format 1 or older"):
+    raw = forge(make_pack(), manifest=lambda said: said.update(format_version=3, min_runtime="0.1.0", news=1))
+    with pytest.raises(PackTooNewError, match="found format 3, expected format 2 or older"):
         parse_pack(raw, "a")
 
 

@@ -177,13 +177,14 @@ KINDS: tuple[tuple[Mutate, int], ...] = (
 )
 
 
-def make_original() -> bytes:
+def make_original(*, int8: bool = False) -> bytes:
     """Return the pack that is damaged."""
-    return make_pack(tensors=make_tensors(prefix_length=2, rank=2))
+    tensors = make_tensors(prefix_length=2, rank=2, dtype="I8" if int8 else "F16")
+    return make_pack(tensors=tensors, int8=int8)
 
 
-def mutations(kind: Mutate, count: int) -> Iterator[bytes]:
+def mutations(kind: Mutate, count: int, *, int8: bool = False) -> Iterator[bytes]:
     """Yield `count` damaged packs of one kind."""
-    raw, dice = make_original(), random.Random(kind.__name__)
+    raw, dice = make_original(int8=int8), random.Random(kind.__name__)
     for _ in range(count):
         yield kind(raw, dice)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecl_runtime import PackError, parse_pack
-from tests.runtime.attacks.mutations import KINDS, Mutate, make_original, mutations
+from tests.runtime.attacks.mutations import KINDS, Mutate, make_original, mutations, not_finite
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,10 +24,25 @@ def test_there_are_ten_thousand() -> None:
     assert sum(count for _, count in KINDS) == 10_000
 
 
-@pytest.mark.parametrize(("kind", "count"), KINDS, ids=lambda value: getattr(value, "__name__", str(value)))
+# Every integer is finite: what spoils a float is another pack here.
+INT8_KINDS = tuple((kind, count) for kind, count in KINDS if kind is not not_finite)
+
+
+def name_of(value: object) -> str:
+    return getattr(value, "__name__", str(value))
+
+
+@pytest.mark.parametrize(("kind", "count"), KINDS, ids=name_of)
 def test_a_damaged_pack_is_refused_or_equal(kind: Mutate, count: int) -> None:
     original = make_original()
     accepted = [raw for raw in mutations(kind, count) if raw != original and not is_refused(raw)]
+    assert accepted == []
+
+
+@pytest.mark.parametrize(("kind", "count"), INT8_KINDS, ids=name_of)
+def test_a_damaged_int8_pack_is_refused_or_equal(kind: Mutate, count: int) -> None:
+    original, damaged = make_original(int8=True), mutations(kind, count, int8=True)
+    accepted = [raw for raw in damaged if raw != original and not is_refused(raw)]
     assert accepted == []
 
 
