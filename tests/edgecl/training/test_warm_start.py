@@ -11,11 +11,10 @@ import torch
 from edgecl.backbones.injection import InjectedBackbone
 from edgecl.config import RunConfig
 from edgecl.errors import RunError
-from edgecl.training import one_task
 from edgecl.training.checkpoint import Progress
 from edgecl.training.features import learner_features
 from edgecl.training.gate import Gain
-from edgecl.training.loop import Lesson
+from edgecl.training.loop import Lesson, train_lessons
 from edgecl.training.run import Run
 from edgecl.training.train import add_tasks, train_stream
 from edgecl.training.warm_start import Signature, averaged
@@ -137,7 +136,6 @@ def test_the_head_sees_features_centred_as_they_are_where_the_modules_start(  # 
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     centres: list[torch.Tensor] = []
-    train_lessons = one_task.train_lessons
 
     def look(backbone: InjectedBackbone, lessons: Sequence[Lesson], **rest: Any) -> Progress:
         learner = lessons[0].learner
@@ -146,7 +144,7 @@ def test_the_head_sees_features_centred_as_they_are_where_the_modules_start(  # 
         centres.append(learner.head.mean - torch.from_numpy(first))
         return train_lessons(backbone, lessons, **rest)
 
-    monkeypatch.setattr(one_task, "train_lessons", look)
+    monkeypatch.setattr("edgecl.training.one_task.train_lessons", look)
     method = {"name": name, "rank": 4, "prefix_length": 3}
     train(changed(config, transfer={"start": start}, method=method), tmp_path / "run", data)
     torch.testing.assert_close(torch.stack(centres[1:]), torch.zeros(2, len(centres[0])), rtol=0.0, atol=1e-6)
