@@ -24,10 +24,12 @@ from typing import Any
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import msgspec
+import numpy as np
 
 from edgecl.arms import arm_names
 from edgecl.cli.output import TrainingConsole, note
 from edgecl.config import read_config
+from edgecl.evaluation.matrix import forward_transfer
 from edgecl.streams import TaskSpec, read_stream
 from edgecl.training.run import Run
 from edgecl.training.train import train_stream
@@ -88,8 +90,13 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"mean": round(statistics.fmean(values), 2), "sd": round(deviation, 2)}
 
 
-def summary(arms: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return the table: per arm mean and deviation over seeds of the tasks that can tell methods apart."""
+def summary(arms: dict[str, list[dict[str, Any]]], *, alone: str | None) -> dict[str, Any]:
+    """Return the table: per arm mean and deviation over seeds of the tasks that can tell methods apart.
+
+    Args:
+        arms: The runs of each arm, in the order of seeds.
+        alone: The arm that forward transfer is measured against; None for no transfer.
+    """
     floors: dict[str, list[float]] = {}
     for runs in arms.values():
         for run in runs:
@@ -117,11 +124,27 @@ def summary(arms: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
             table[arm]["forgetting"] = spread([mean(run, "score") - mean(run, "at_the_end") for run in runs])
             table[arm]["largest_drift"] = max(task["drift"] for task in rows)
             table[arm]["shipped_unchanged"] = all(task["shipped_unchanged"] for task in rows)
+        if alone in arms and arm not in {alone, FLOOR_ARM} and len(runs) == len(arms[alone]):
+            table[arm]["forward_transfer"] = transfer_table(runs, arms[alone])
     return {
         "best_floor": {name: round(value, 2) for name, value in mean_floor.items()},
         "counted": counted,
         "mean_best_floor": round(statistics.fmean(mean_floor[name] for name in counted), 2),
         "arms": table,
+    }
+
+
+def transfer_table(runs: list[dict[str, Any]], alone: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return forward transfer over all tasks but the first, and the mean gain by the number of tasks known before."""
+    trained, reference = (
+        np.array([[task["score"] for task in run["tasks"]] for run in each]) for each in (runs, alone)
+    )
+    transfer = forward_transfer(trained, reference)
+    return {
+        "points": round(transfer.points, 2),
+        "standard_error": round(transfer.error, 2),
+        "pairs": transfer.count,
+        "by_tasks_known": [round(float(gain), 2) for gain in (trained - reference).mean(axis=0)],
     }
 
 
@@ -136,6 +159,9 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--set", dest="settings", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--alone", metavar="ARM", help="Measure forward transfer of the other arms against it."
+    )
     parser.add_argument("--reverse", action="store_true", help="The tasks in reversed order.")
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -165,7 +191,7 @@ def main() -> int:
                 "reversed": options.reverse,
                 "backbone": Path(options.backbone).name,
                 "settings": settings,
-                "summary": summary(arms),
+                "summary": summary(arms, alone=options.alone),
                 "runs": arms,
                 "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, Python {platform.python_version()}",
                 "versions": package_versions("edgecl", "torch", "transformers", "scikit-learn", "peft"),

@@ -51,6 +51,7 @@ def test_workstation_commands_run_as_written(shop_floor: Path) -> None:
     environment = {
         **os.environ,
         "HF_HUB_OFFLINE": "1",
+        "EDGECL_KEY_PASSWORD": "five words for this test",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     for command in commands:
