@@ -59,7 +59,7 @@ test-real: $(READY)  ## train, export and evaluate on real data (EDGECL_DATA or 
 conformance: $(READY)  ## test the updater with tuf-conformance; TUF_CONFORMANCE names a checkout of it
 	@$(BIN)/python scripts/measure_conformance.py "$(TUF_CONFORMANCE)" --out docs/results/tuf-conformance.json
 
-crash: $(READY)  ## kill the store at each system call (strace), then take out each sync, rename and check: ten minutes
+crash: $(READY)  ## kill the store at each system call (strace), then take each sync, rename and check out of the updater
 	@$(BIN)/python -m tests.ota.kill_sweep
 	@$(BIN)/python -m tests.ota.mutation_check
 
