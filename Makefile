@@ -42,10 +42,10 @@ demo: $(READY)  ## run the main job on what is embedded
 	@$(BIN)/edgecl demo
 
 # Two processes of one thread each: torch's threads spin while they wait, so that two of them on a busy machine
-# take many times as long as one.
+# take many times as long as one. Files run in their order: the long ones, which start programs, come first.
 test: export OMP_NUM_THREADS := 1
 test: $(READY)  ## run all tests, then those of the runtime on Python 3.10
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	@python="$$($(find_python310))"; \
 	if [ -z "$$python" ]; then \
 		echo "Python 3.10: skipped, no python3.10 was found (name one with PYTHON310=...)"; \
