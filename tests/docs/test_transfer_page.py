@@ -22,7 +22,9 @@ def test_the_accuracy_of_each_arm_is_the_one_that_was_measured() -> None:
 
 def test_the_transfer_and_its_curve_are_those_that_were_measured() -> None:
     found = SUMMARY["arms"]["average"]["forward_transfer"]
-    assert f"**{found['points']:+.1f} ± {found['standard_error']:.1f}**" in PAGE
+    transfer = f"{found['points']:+.1f} ± {found['standard_error']:.1f}"
+    assert f"**{transfer}**" in PAGE
+    assert f"{transfer} points over each task alone" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert " | ".join(f"{gain:+.1f}" for gain in found["by_tasks_known"][1:]) in PAGE
 
 
