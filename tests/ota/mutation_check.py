@@ -16,7 +16,7 @@ from pathlib import Path
 import edgecl_runtime
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 300
+PATIENCE_S = 120
 ROWS = "tests/ota/rows/"
 CUT = ROWS + "test_row_20_power_cuts.py::test_every_power_cut_leaves_the_old_or_the_new_state"
 KILL = ROWS + "test_row_20_power_cuts.py::test_a_power_cut_after_a_kill_leaves_what_was_seen_in_between"
@@ -119,7 +119,7 @@ MUTANTS = (
     ),
     Mutant("ota/web_origin.py", "int(found[1]) != start", "False", ROWS + "test_row_04_splices.py"),
     Mutant("ota/trust.py", "if version < lowest:", "if False:", LOST),
-    Mutant("ota/trust.py", "if version is None:", "if False:", ROWS + "test_row_08_rollback.py"),
+    Mutant("ota/trust.py", "if version is None:", "if False:", LOST),
     Mutant("ota/trust.py", "self._record.raise_to(reached)", "reached", LOST),
     Mutant("ota/trust.py", "max(floors, default=None)", "None", CLOCKS),
     Mutant("ota/clock.py", "clock if floor is None else max(clock, floor)", "clock", CLOCKS),

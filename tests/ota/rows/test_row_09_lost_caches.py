@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecl_runtime.errors import RollbackError, StateLostError
+from edgecl_runtime.ota.release import ROLLOUT
 from edgecl_runtime.ota.trust import METADATA_FOLDER
 from edgecl_runtime.store import HighWater
 from tests.ota.simulator import DeviceStub, Simulator
@@ -72,6 +73,16 @@ def test_the_true_repository_is_followed_without_the_cache(
     sim.publish()
     lose(device.state / METADATA_FOLDER, tmp_path / "backup")
     assert device.refresh(sim.files).versions["timestamp"] == 2
+
+
+def test_a_role_that_was_seen_is_missed_without_the_cache(sim: Simulator, device: DeviceStub) -> None:
+    del sim.snapshot.meta[f"{ROLLOUT}.json"]
+    sim.publish_snapshot()
+    sim.publish_timestamp()
+    shutil.rmtree(device.state / METADATA_FOLDER)
+    with pytest.raises(RollbackError) as refused:
+        device.refresh(sim.files)
+    assert refused.value.reason == "role-removed"
 
 
 def test_a_lost_record_is_said_to_be_lost(sim: Simulator, device: DeviceStub) -> None:
