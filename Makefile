@@ -60,6 +60,7 @@ conformance: $(READY)  ## test the updater with tuf-conformance; TUF_CONFORMANCE
 	@$(BIN)/python scripts/measure_conformance.py "$(TUF_CONFORMANCE)" --out docs/results/tuf-conformance.json
 
 crash: $(READY)  ## kill the store at each system call (strace), then take each sync, rename and check out of the updater
+	@$(BIN)/python -m pytest -m crash tests/ota/rows
 	@$(BIN)/python -m tests.ota.kill_sweep
 	@$(BIN)/python -m tests.ota.mutation_check
 

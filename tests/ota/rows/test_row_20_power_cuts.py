@@ -32,6 +32,7 @@ def test_every_power_cut_leaves_the_old_or_the_new_state(operation: Operation) -
     }
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize(
     "operation", [entry for entry in OPERATIONS if entry.name not in LONG], ids=lambda entry: entry.name
 )

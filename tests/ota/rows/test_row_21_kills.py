@@ -1,4 +1,4 @@
-"""Row 21: the process is killed at each system call that changes the disk. `make crash` takes all the others too."""
+"""Row 21: the process is killed at each system call that changes the disk; run by `make crash`, with all others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def may_trace() -> bool:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.crash
 @pytest.mark.skipif(not may_trace(), reason="strace is not installed or not allowed")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_kill_at_each_call_leaves_the_old_or_the_new_state(name: str) -> None:
