@@ -85,8 +85,7 @@ def train_one(session: Session, method: Method, spec: TaskSpec, ready: Ready) ->
 def begin(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> Begun:
     """Return a task with its learner and its items, ready to be trained.
 
-    The head sees features centred and scaled as they are at the start: of the bare backbone, or under what a parent or
-    earlier tasks put there. Off centre, a warm start loses half of what it brings.
+    The head sees features centred and scaled by those of the bare backbone, or under the parent where there is one.
     """
     backbone, config = session.backbone, session.config
     if session.workers.is_first:
@@ -110,7 +109,7 @@ def begin(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> Beg
             steps=Schedule.plan([len(items.targets)], config.training).steps,
         )
     )
-    if start.parent is not None or method.state():
+    if start.parent is not None:
         first = learner_features(
             learner, backbone.module, ready.prepared.train, preprocessor=backbone.preprocessor
         )

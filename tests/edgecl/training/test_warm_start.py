@@ -124,9 +124,7 @@ def test_a_task_has_the_modules_of_its_parent_before_it_is_trained(
     assert parent.adapter_up.any()
 
 
-@pytest.mark.parametrize(
-    ("name", "start"), [("adaprefix", "average"), ("adaprefix++", "identity"), ("shared", "identity")]
-)
+@pytest.mark.parametrize(("name", "start"), [("adaprefix", "average"), ("adaprefix++", "average")])
 def test_the_head_sees_features_centred_as_they_are_where_the_modules_start(  # noqa: PLR0917 - fixtures
     tmp_path: Path,
     config: RunConfig,
