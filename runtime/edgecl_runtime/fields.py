@@ -12,6 +12,7 @@ from edgecl_runtime.errors import FieldError
 __all__ = ["choice", "digest", "integer", "items", "mapping", "number", "numbers", "record", "text", "texts"]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def record(
@@ -42,7 +43,7 @@ def text(value: object, where: str, *, pattern: re.Pattern[str] | None = None) -
     Raises:
         FieldError: it is something else, or does not match `pattern` as a whole.
     """
-    if not isinstance(value, str) or not value or any(_is_control(letter) for letter in value):
+    if not isinstance(value, str) or not value or _CONTROL.search(value):
         raise FieldError(where, found=_shown(value), expected="a text of one line")
     if pattern is not None and pattern.fullmatch(value) is None:
         raise FieldError(where, found=_shown(value), expected=f"a text of the form {pattern.pattern}")
@@ -136,10 +137,6 @@ def numbers(value: object, where: str, *, positive: bool = False) -> dict[str, f
     """
     entries = mapping(value, where).items()
     return {key: number(entry, f"{where}.{_named(key)}", positive=positive) for key, entry in entries}
-
-
-def _is_control(letter: str) -> bool:
-    return letter < " " or "\x7f" <= letter <= "\x9f" or letter in "\u2028\u2029"
 
 
 def _shown(value: object) -> str:

@@ -31,6 +31,19 @@ def test_the_graph_gets_float32_with_the_axis_of_tasks() -> None:
     }
 
 
+def test_every_finite_half_becomes_the_same_number_in_a_graph_input() -> None:
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    tensors = replace(
+        make_tensors(dtype="F16"),
+        adapter_down=halves.reshape(2, 4, -1),
+        prefix_k=halves[::-1].reshape(2, 2, -1, 4),
+    )
+    inputs = tensors.graph_inputs()
+    np.testing.assert_array_equal(inputs["adapter_down"].ravel(), halves.astype(np.float32))
+    np.testing.assert_array_equal(inputs["prefix_k"].ravel(), halves[::-1].astype(np.float32))
+
+
 def test_the_graph_inputs_are_copies() -> None:
     tensors = make_tensors(dtype="F32")
     assert not any(np.shares_memory(array, tensors.prefix_k) for array in tensors.graph_inputs().values())
