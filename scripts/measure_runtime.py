@@ -31,7 +31,8 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np
-from runtime_tables import BARE, IMPORTS, fill_page, tables
+from pages import fill_places
+from runtime_tables import BARE, IMPORTS, tables
 
 from edgecl_runtime import Bundle, Runtime, read_bundle, read_pack
 from edgecl_runtime.active import ActiveTasks
@@ -522,7 +523,7 @@ def main() -> int:
     for table in tables(result["parts"]).values():
         print(f"{table}\n")
     if options.page is not None:
-        fill_page(options.page, result["parts"])
+        fill_places(options.page, tables(result["parts"]))
     return 0
 
 

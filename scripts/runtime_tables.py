@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from edgecl_runtime.bench.device import MIXED, NO_TASK, ONE_OF_ROWS, ONE_TASK, SWITCH
@@ -21,15 +19,6 @@ NOT_MEASURED = "not measured"
 def tables(parts: Parts) -> dict[str, str]:
     """Return every table by the name of its place in the page."""
     return {"figures": figures_table(parts), "peers": peers_table(parts)}
-
-
-def fill_page(page: Path, parts: Parts) -> None:
-    """Put the tables between the comments of a page that name them."""
-    text = page.read_text(encoding="utf-8")
-    for name, table in tables(parts).items():
-        place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        text = place.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
-    page.write_text(text, encoding="utf-8")
 
 
 def figures_table(parts: Parts) -> str:

@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from edgecl.training.checkpoint import Progress
-    from edgecl.training.run import TaskRecord
+    from edgecl.training.records import TaskRecord
     from edgecl.training.schedule import Schedule
 
 json_option = click.option(

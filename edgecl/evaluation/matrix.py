@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from edgecl.evaluation.scores import Score
-    from edgecl.training.run import Run, TaskRecord
+    from edgecl.training.records import TaskRecord
+    from edgecl.training.run import Run
 
 Matrix = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -10,7 +10,7 @@ from edgecl.report.html import element, text
 from edgecl.report.measured import MeasuredRun
 
 if TYPE_CHECKING:
-    from edgecl.training.run import TaskRecord
+    from edgecl.training.records import TaskRecord
 
 
 def family_trees(comparison: Comparison) -> str:

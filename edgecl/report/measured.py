@@ -15,7 +15,8 @@ from edgecl.evaluation.matrix import Flags, Matrix, StreamMatrix, drift_of, matr
 from edgecl.methods import METHODS
 
 if TYPE_CHECKING:
-    from edgecl.training.run import Run, RunRecord, TaskRecord
+    from edgecl.training.records import RunRecord, TaskRecord
+    from edgecl.training.run import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
-
-from edgecl.errors import RunError
-from edgecl_runtime.durable import write_durably
+from safetensors.numpy import load, save
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -32,30 +27,25 @@ class HeldOut:
     prepared: tuple[NDArray[np.generic], ...]
     targets: NDArray[np.int64]
 
-    def save(self, path: Path) -> None:
-        """Write the sample; items of different lengths are padded and their lengths kept."""
+    def encode(self) -> bytes:
+        """Return what a file of the sample holds; items of different lengths are padded and their lengths kept."""
         lengths = np.array([len(item) for item in self.prepared], np.int32)
         padded = np.zeros((len(lengths), lengths.max(), *self.prepared[0].shape[1:]), self.prepared[0].dtype)
         for row, item in zip(padded, self.prepared, strict=True):
             row[: len(item)] = item
-        write_durably(path, save({"items": padded, "lengths": lengths, "targets": self.targets}))
+        return save({"items": padded, "lengths": lengths, "targets": self.targets})
 
     @classmethod
-    def load(cls, path: Path) -> HeldOut:
-        """Read a sample.
+    def decode(cls, content: bytes) -> HeldOut:
+        """Return the sample that a file holds.
 
         Raises:
-            RunError: The file is missing or damaged.
+            SafetensorError, KeyError, ValueError: The content is damaged.
         """
-        try:
-            stored = load_file(path)
-            items, lengths, targets = stored["items"], stored["lengths"], stored["targets"]
-            if not len(items) == len(lengths) == len(targets):
-                raise ValueError(f"{len(items)} items, {len(lengths)} lengths, {len(targets)} targets")
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise RunError(
-                f"{path}: the run's held-out items cannot be read ({error}). Restore the run folder"
-            ) from error
+        stored = load(content)
+        items, lengths, targets = stored["items"], stored["lengths"], stored["targets"]
+        if not len(items) == len(lengths) == len(targets):
+            raise ValueError(f"{len(items)} items, {len(lengths)} lengths, {len(targets)} targets")
         return cls(tuple(row[:length] for row, length in zip(items, lengths, strict=True)), targets)
 
 

@@ -12,7 +12,7 @@ from edgecl.config import RunConfig
 
 if TYPE_CHECKING:
     from edgecl.streams import TaskData
-    from edgecl.training.run import RunRecord
+    from edgecl.training.records import RunRecord
 
 FIRST_RELEASE: Mapping[str, frozenset[str]] = {
     "backbone": frozenset({"source", "image_size", "max_tokens", "pooling"}),

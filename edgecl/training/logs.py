@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from edgecl.errors import ConfigError
-from edgecl.training.run import AfterTask, Run, TaskRecord
+from edgecl.training.records import AfterTask, TaskRecord
+from edgecl.training.run import Run
 
 if TYPE_CHECKING:
     from edgecl.config import RunConfig
@@ -61,7 +62,7 @@ class TrainingLogs:
         Raises:
             ConfigError: TensorBoard is not installed.
         """
-        self._run, self._writer_type = run, _summary_writer()
+        self._run, self._writer_type = run, summary_writer()
         self._writers: dict[Path, Any] = {}
         self._epochs: dict[str, int] = {}
         self._written: set[tuple[str, str]] = set()
@@ -158,7 +159,7 @@ def _write(writer: Any, numbers: Mapping[str, float], *, step: int) -> None:
     writer.flush()
 
 
-def _summary_writer() -> Any:
+def summary_writer() -> Any:
     """Return the class that writes event files.
 
     Raises:

@@ -20,8 +20,9 @@ from edgecl.training.heldout import choose
 from edgecl.training.identity import identity
 from edgecl.training.loop import Lesson, Resumption, TrainingItems, choose_device, task_seed, train_lessons
 from edgecl.training.memory import peak_bytes, reset_peak
+from edgecl.training.records import TaskRecord
 from edgecl.training.relations import measure_relations
-from edgecl.training.run import PACK_DTYPE, Learned, TaskRecord
+from edgecl.training.run import PACK_DTYPE, Learned
 from edgecl.training.schedule import Schedule
 from edgecl.training.versions import package_versions
 from edgecl.training.warm_start import Start, choose_start, store_signature

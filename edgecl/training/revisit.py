@@ -13,7 +13,8 @@ from edgecl.evaluation.class_incremental import lowest_entropy
 from edgecl.evaluation.scores import Score, predictions_digest
 from edgecl.training.features import features, predictions
 from edgecl.training.ready import Ready, prepare
-from edgecl.training.run import PACK_DTYPE, AfterTask, TaskRecord
+from edgecl.training.records import AfterTask, TaskRecord
+from edgecl.training.run import PACK_DTYPE
 from edgecl_runtime.heads import linear_scores
 
 if TYPE_CHECKING:

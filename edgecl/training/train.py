@@ -18,8 +18,9 @@ from edgecl.training.joint import train_jointly
 from edgecl.training.loop import choose_device
 from edgecl.training.one_task import train_one
 from edgecl.training.ready import Ready, check_all, prepare
+from edgecl.training.records import RunRecord, TaskRecord
 from edgecl.training.revisit import Revisit
-from edgecl.training.run import Run, RunRecord, TaskRecord
+from edgecl.training.run import Run
 from edgecl.training.session import Session
 from edgecl.training.workers import Workers
 from edgecl_runtime.preprocess import ImagePreprocessing, TextPreprocessing

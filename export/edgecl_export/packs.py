@@ -26,7 +26,8 @@ from edgecl_runtime.probe import probe_inputs
 
 if TYPE_CHECKING:
     from edgecl.training.heldout import HeldOut
-    from edgecl.training.run import Run, TaskRecord
+    from edgecl.training.records import TaskRecord
+    from edgecl.training.run import Run
     from edgecl_runtime.bundle import Bundle
     from edgecl_runtime.engine import Engine
     from edgecl_runtime.manifest import Dimensions

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from scripts.runtime_tables import fill_page, tables
+from scripts.pages import fill_places
+from scripts.runtime_tables import tables
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "performance.md"
@@ -25,13 +26,13 @@ def test_a_table_is_the_one_that_was_measured(name: str) -> None:
 
 def test_filling_the_page_again_changes_nothing(tmp_path: Path) -> None:
     copy = Path(shutil.copy(PAGE, tmp_path))
-    fill_page(copy, RESULT["parts"])
+    fill_places(copy, tables(RESULT["parts"]))
     assert copy.read_bytes() == PAGE.read_bytes()
 
 
 def test_another_measurement_changes_the_page(tmp_path: Path) -> None:
     copy = Path(shutil.copy(PAGE, tmp_path))
-    fill_page(copy, {"sizes": {"edgecl_runtime": 123_450_000, "safetensors": 0}})
+    fill_places(copy, tables({"sizes": {"edgecl_runtime": 123_450_000, "safetensors": 0}}))
     assert "| 123.45 MB |" in copy.read_text(encoding="utf-8")
 
 

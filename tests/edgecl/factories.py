@@ -24,7 +24,7 @@ from edgecl.methods import Method, NewTask, TaskLearner
 from edgecl.modules import FeatureScale
 from edgecl.streams import TaskSpec
 from edgecl.training.checkpoint import Progress
-from edgecl.training.run import TaskRecord
+from edgecl.training.records import TaskRecord
 from edgecl.training.schedule import Schedule
 from edgecl_runtime import Dimensions
 from edgecl_runtime.tensors import graph_shapes

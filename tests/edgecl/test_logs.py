@@ -12,7 +12,8 @@ from edgecl.errors import ConfigError, DataError
 from edgecl.training.checkpoint import Progress
 from edgecl.training.gate import Gain
 from edgecl.training.logs import EVENT_FILES, Reports, TrainingLogs, epoch_numbers, task_numbers
-from edgecl.training.run import Run, TaskRecord
+from edgecl.training.records import TaskRecord
+from edgecl.training.run import Run
 from edgecl.training.schedule import Schedule
 from edgecl.training.train import add_tasks, train_stream
 from tests.edgecl.factories import (

@@ -6,23 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 
 from edgecl.errors import RunError
 from edgecl.streams import load_task, read_stream
-from edgecl.training.run import Run
+from edgecl.training.run import Learned, Run
 from edgecl_export import packs
 from edgecl_export.bundle import add_pack
 from edgecl_export.errors import ExportError
 from edgecl_runtime import PackMismatchError, Runtime, read_pack
 from edgecl_runtime.pack import write_pack
+from edgecl_runtime.tensors import TaskTensors
 from tests.exported import ADDED, Field, add_task, digests, export, make_data, reuse_graph
 
 
 def scale_tensors(run: Run, task: str, factor: float) -> None:
     """Multiply what a task learned."""
-    path = run.task_folder(task) / "tensors.safetensors"
-    save_file({name: array * np.float32(factor) for name, array in load_file(path).items()}, path)
+    scaled = TaskTensors(**{name: array * np.float32(factor) for name, array in run.tensors(task).items()})
+    run.save_task(run.task(task), Learned(scaled, peer={}, state={}), run.heldout(task))
 
 
 def first_predictions(field: Field, runtime: Runtime) -> dict[str, bytes]:

@@ -12,7 +12,8 @@ from edgecl.config import BackboneConfig, RunConfig
 from edgecl.evaluation.scores import Score
 from edgecl.training.gate import Gain
 from edgecl.training.heldout import HeldOut
-from edgecl.training.run import AfterTask, Learned, Run, RunRecord, TaskRecord
+from edgecl.training.records import AfterTask, RunRecord, TaskRecord
+from edgecl.training.run import Learned, Run
 from edgecl_runtime.tensors import TaskTensors, expected_shapes
 from tests.edgecl.factories import DIMENSIONS, changed
 

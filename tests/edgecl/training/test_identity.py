@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from edgecl.config import EvaluationConfig, RunConfig
 from edgecl.training.identity import identity
-from edgecl.training.run import Run, RunRecord
+from edgecl.training.records import RunRecord
+from edgecl.training.run import Run
 from edgecl.training.train import train_stream
 from tests.edgecl.factories import (
     Recorder,

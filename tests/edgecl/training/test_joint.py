@@ -13,7 +13,8 @@ from edgecl.errors import ConfigError
 from edgecl.training import loop
 from edgecl.training.checkpoint import Progress
 from edgecl.training.loop import Lesson, Resumption, TrainingItems, train_lessons
-from edgecl.training.run import Run, TaskRecord
+from edgecl.training.records import TaskRecord
+from edgecl.training.run import Run
 from edgecl.training.schedule import Schedule
 from edgecl.training.train import add_tasks, train_stream
 from edgecl.training.workers import Workers

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 
 from edgecl.config import RunConfig
-from edgecl.training.run import AfterTask, Run, TaskRecord
+from edgecl.training.records import AfterTask, TaskRecord
+from edgecl.training.run import Learned, Run
 from edgecl.training.train import add_tasks, train_stream
 from tests.edgecl.factories import (
     Recorder,
@@ -247,8 +248,7 @@ def test_a_stored_task_that_predicts_something_else_is_found_out(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:
     run = train(config, tmp_path / "run", tasks(data, 1))
-    stored = run.task_folder("one") / "tensors.safetensors"
-    tensors = load_file(stored)
-    save_file(tensors | {"head_bias": -1000 * np.arange(3, dtype=np.float32)[::-1].copy()}, stored)
+    other = replace(run.tensors("one"), head_bias=-1000 * np.arange(3, dtype=np.float32)[::-1].copy())
+    run.save_task(run.task("one"), Learned(other, peer={}, state={}), run.heldout("one"))
     again = train(config, tmp_path / "run", tasks(data, 2))
     assert after(again, "two").shipped_unchanged == {"one": False, "two": True}

@@ -10,13 +10,15 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecl.config import RunConfig, TrainingConfig
 from edgecl.errors import RunError
 from edgecl.training.heldout import HeldOut
-from edgecl.training.run import Learned, Run, RunRecord, TaskRecord
+from edgecl.training.records import RunRecord, TaskRecord
+from edgecl.training.run import Learned, Run
 from edgecl_runtime.tensors import TaskTensors, expected_shapes
 from tests.edgecl.factories import DIMENSIONS, edit_json
 
@@ -80,8 +82,8 @@ def test_a_run_is_read_back(tmp_path: Path) -> None:
     folder = make_run(tmp_path, make_record()).folder
     run = Run.open(folder)
     assert run.record == RECORD
-    assert run.tasks == (make_record(),)
-    assert run.task("leaves") == make_record()
+    assert msgspec.structs.replace(run.task("leaves"), files_sha256={}) == make_record()
+    assert run.tasks == (run.task("leaves"),)
 
 
 def test_tensors_are_read_back_to_the_bit(tmp_path: Path) -> None:
@@ -175,12 +177,35 @@ def test_a_damaged_task_is_refused(tmp_path: Path, content: bytes) -> None:
         Run.open(run.folder).task("leaves")
 
 
+@pytest.mark.parametrize("file", ["tensors.safetensors", "heldout.safetensors", "method.safetensors"])
+def test_one_changed_bit_is_found(tmp_path: Path, file: str) -> None:
+    run = make_run(tmp_path)
+    run.task_folder("leaves").mkdir(parents=True)
+    run.save_task(make_record(), Learned(make_tensors(), {}, {"scale": torch.ones(3)}), make_heldout())
+    path = run.task_folder("leaves") / file
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    readers = {
+        "tensors.safetensors": lambda: run.tensors("leaves"),
+        "heldout.safetensors": lambda: run.heldout("leaves"),
+        "method.safetensors": run.method_state,
+    }
+    with pytest.raises(RunError, match=f"{file}: cannot be read .sha256 .* was written"):
+        readers[file]()
+
+
+def test_a_run_without_digests_is_still_read(tmp_path: Path) -> None:
+    run = make_run(tmp_path, make_record())
+    edit_json(run.task_folder("leaves") / "task.json", files_sha256={})
+    assert np.array_equal(run.tensors("leaves").head_bias, make_tensors().head_bias)
+
+
 @pytest.mark.parametrize("length", [0, 8, 100, 1000])
 def test_tensors_that_were_cut_are_refused(tmp_path: Path, length: int) -> None:
     run = make_run(tmp_path, make_record())
     path = run.task_folder("leaves") / "tensors.safetensors"
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(RunError, match="tensors.safetensors: the task's tensors cannot be read"):
+    with pytest.raises(RunError, match="tensors.safetensors: cannot be read .* Restore the run folder"):
         run.tensors("leaves")
 
 
