@@ -26,6 +26,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from edgecl.backbones.huggingface import Backbone, load_backbone
 from edgecl.config import RunConfig, read_config, resolve
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from edgecl_runtime.preprocess import TextPreprocessing
 
 Step = Callable[[int], object]
+
+PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm)
 
 BARE = "bare forward"
 CLASSES = 10
@@ -167,6 +170,13 @@ def milliseconds(step: Step, steps: int, device: torch.device) -> float:
     return 1e3 * (time.perf_counter() - started) / steps
 
 
+def operations(step: Step) -> int:
+    """Return the floating-point operations in the matrix products of a step; those within attention are not counted."""
+    with FlopCounterMode(display=False) as counter:
+        step(0)
+    return int(sum(counter.get_flop_counts()["Global"][product] for product in PRODUCTS))
+
+
 def wait(device: torch.device) -> None:
     """Return when the device has done what it was given."""
     if device.type == "cuda":
@@ -219,6 +229,7 @@ def main() -> int:
     steps = dict(cases(bench, options.known))
     for step in steps.values():
         milliseconds(step, 2, device)
+    products = {name: operations(step) for name, step in steps.items()}
     took: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(options.rounds):
         for name, step in steps.items():
@@ -227,6 +238,9 @@ def main() -> int:
         "backbone": {"source": Path(options.backbone).name, "fingerprint": bench.backbone.fingerprint},
         "settings": {key: value for key, value in vars(options).items() if key not in {"backbone", "out"}},
         "ratios": ratios(took, options.known),
+        "operations": {
+            name: round(count / products["adapter"], 4) for name, count in products.items() if name != BARE
+        },
         "milliseconds": {name: round(statistics.median(values), 3) for name, values in took.items()},
         "machine": machine(device),
         "versions": package_versions("edgecl", "torch", "transformers", "peft"),

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from edgecl_runtime.doctor.trial import try_bundle
 from tests.runtime.factories import IMAGE_BUNDLE, TEXT_BUNDLE, copy_bundle, edit_json
+
+
+def make_interpreter(folder: Path, code: str) -> str:
+    """Return a program that does the same whatever it is asked to run."""
+    program = folder / "python"
+    program.write_text(f"#!{sys.executable}\n{code}\n", encoding="utf-8")
+    program.chmod(0o755)
+    return str(program)
 
 
 @pytest.mark.parametrize("bundle", [IMAGE_BUNDLE, TEXT_BUNDLE])
@@ -26,17 +35,12 @@ def test_a_provider_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_process_that_dies_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho 'no kernel image' >&2\nkill -SEGV $$\n", encoding="ascii")
-    python.chmod(0o755)
-    monkeypatch.setattr("sys.executable", str(python))
+    dies = "import os, sys; os.write(2, b'no kernel image'); os.kill(os.getpid(), 11)"
+    monkeypatch.setattr("sys.executable", make_interpreter(tmp_path, dies))
     assert try_bundle(IMAGE_BUNDLE, batch=1).error == "the process ended by signal 11: no kernel image"
 
 
 def test_a_process_that_never_ends_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\nexec sleep 60\n", encoding="ascii")
-    python.chmod(0o755)
-    monkeypatch.setattr("sys.executable", str(python))
+    monkeypatch.setattr("sys.executable", make_interpreter(tmp_path, "import time; time.sleep(60)"))
     monkeypatch.setattr("edgecl_runtime.doctor.trial._TIMEOUT_S", 0.1)
     assert try_bundle(IMAGE_BUNDLE, batch=1).error == "no result after 0 s"
