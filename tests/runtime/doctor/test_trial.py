@@ -35,9 +35,9 @@ def test_a_provider_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_process_that_dies_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dies = "import os, sys; os.write(2, b'no kernel image'); os.kill(os.getpid(), 11)"
+    dies = "import os, sys; os.write(2, b'no kernel image'); os.kill(os.getpid(), 9)"
     monkeypatch.setattr("sys.executable", make_interpreter(tmp_path, dies))
-    assert try_bundle(IMAGE_BUNDLE, batch=1).error == "the process ended by signal 11: no kernel image"
+    assert try_bundle(IMAGE_BUNDLE, batch=1).error == "the process ended by signal 9: no kernel image"
 
 
 def test_a_process_that_never_ends_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
