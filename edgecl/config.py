@@ -11,7 +11,8 @@ from msgspec import Meta, Struct
 
 from edgecl.arms import read_arm
 from edgecl.backbones.families import Modality, Pooling
-from edgecl.errors import ConfigError
+from edgecl.settings import build_settings, read_toml
+from edgecl.settings import known_keys as setting_keys
 
 AtLeastOne = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
@@ -96,17 +97,19 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the modules of a new task start.
 
     Attributes:
-        start: `identity`, `gated` (an earlier task's modules where they are measurably better for the new items), or
-            `average` (always the running average of the latest tasks).
+        start: `identity`, `average` (always the running average of the latest tasks), or `gated` (earlier modules where
+            they are measurably better for the new items).
+        proposal: What the gate is asked about: the running `average`, or each of the `candidates` (`tasks`).
         average_rate: How far the average moves to each task; 1.0 is the task before alone.
-        chooser: How an earlier task is compared with the identity: accuracy of LDA in `folds`, or the score `h_lwc`.
-        margin: Paired standard errors by which an earlier task must beat the identity.
+        chooser: How a proposal is compared with the identity: accuracy of LDA in `folds`, or the score `h_lwc`.
+        margin: Paired standard errors by which a proposal must beat the identity.
         prefer: Among earlier tasks that are alike by a standard error: the `newest`, or always the `best`.
         candidates: Earlier tasks that are tried, the most similar ones.
         learning_rate_factor: On the rate of modules that start from an earlier task.
     """
 
     start: Literal["identity", "gated", "average"] = "identity"
+    proposal: Literal["average", "tasks"] = "average"
     average_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
     chooser: Literal["folds", "h_lwc"] = "folds"
     margin: Annotated[float, Meta(ge=0)] = 1.0
@@ -206,43 +209,13 @@ def read_config(path: Path | None, *, overrides: dict[str, Any], arm: str | None
         ConfigError: No such arm, an unreadable file, unknown key, or a value of the wrong type or range; names the key.
     """
     tree: dict[str, Any] = {} if arm is None else tomllib.loads(read_arm(arm))
-    for table, value in ({} if path is None else _read_toml(path)).items():
+    for table, value in ({} if path is None else read_toml(path)).items():
         known = tree.get(table)
         tree[table] = known | value if isinstance(known, dict) and isinstance(value, dict) else value
-    for key, value in overrides.items():
-        _set(tree, key, value)
     where = "options" if path is None else str(path)
-    try:
-        return msgspec.convert(tree, RunConfig, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}. Known keys: {', '.join(known_keys())}") from error
+    return build_settings(RunConfig, tree, overrides=overrides, where=where)
 
 
 def known_keys() -> tuple[str, ...]:
     """Return every key of a configuration, dotted."""
-    keys = ["seed"]
-    for table in TABLES:
-        keys += [f"{table}.{name}" for name in getattr(RunConfig(), table).__struct_fields__]
-    return tuple(keys)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise ConfigError(f"{path}: not valid TOML ({error})") from error
-
-
-def _set(tree: dict[str, Any], key: str, value: Any) -> None:
-    if key not in known_keys():
-        raise ConfigError(f"--set {key}: no such key. Known keys: {', '.join(known_keys())}")
-    *tables, name = key.split(".")
-    for table in tables:
-        tree = tree.setdefault(table, {})
-        if not isinstance(tree, dict):
-            raise ConfigError(
-                f"--set {key}: the file holds {table!r} as one value, expected the table [{table}]"
-            )
-    tree[name] = value
+    return setting_keys(RunConfig)

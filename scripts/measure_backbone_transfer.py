@@ -4,8 +4,9 @@
 
 Every set gives at most 1,000 training and 500 test images. Their features, standardised on the training part,
 go to three classifiers, the backbone untouched: nearest class mean, ridge (strength by leave-one-out)
-and the 20 nearest neighbours by cosine. The embedded backbone stands beside raw pixels at its own 64 px and
-ViT-Tiny/16, its teacher. The result is one JSON file; the same as a Markdown table goes to stdout.
+and the 20 nearest neighbours by cosine. The backbone stands beside raw pixels at 64 px and beside ViT-Tiny/16, with
+what one image costs: multiply-accumulates, and the time of one thread as a ratio to ViT-Tiny/16 at 224 px.
+The result is one JSON file; the same as Markdown tables goes to stdout.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import io
 import json
 import logging
 import os
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -31,11 +33,16 @@ from sklearn.linear_model import RidgeClassifierCV
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from train_embedded_backbone import load_teacher, to_input, write_json
-from transformers import ViTModel
+
+from edgecl.backbones.huggingface import Backbone, load_backbone
+from edgecl.backbones.timm_vit import convert_timm_vit
+from edgecl.pretraining.cost import vit_macs
+from edgecl_runtime.bench.ratios import compare
 
 MAX_TRAIN, MAX_TEST = 1000, 500
 SIZE = 64
+REFERENCE = "ViT-Tiny/16 at 224"
+TIMING_S = 60.0
 SETS = (
     "neu_steel",
     "trashnet",
@@ -128,28 +135,60 @@ def raw_pixels(images: list[Image.Image]) -> np.ndarray:
     return resized(images, SIZE).reshape(len(images), -1).astype(np.float32) / 255
 
 
-def class_token_of(model: ViTModel, size: int) -> Encoder:
-    """Return an encoder of images at `size` px to the class token of `model`, float32 [N, D]."""
+def features_of(backbone: Backbone) -> Encoder:
+    """Return an encoder of images to what a backbone pools, float32 [N, D]."""
 
     @torch.inference_mode()
     def encode(images: list[Image.Image]) -> np.ndarray:
-        batches = (images[start : start + 50] for start in range(0, len(images), 50))
-        inputs = (to_input(resized(batch, size)) for batch in batches)
-        features = [model(pixels, interpolate_pos_encoding=True).last_hidden_state[:, 0] for pixels in inputs]
-        return torch.cat(features).numpy()
+        reader, parts = backbone.preprocessor, []
+        for start in range(0, len(images), 50):
+            inputs = reader.batch(reader.prepare(images[start : start + 50]))
+            parts.append(backbone.module({name: torch.from_numpy(array) for name, array in inputs.items()}))
+        return torch.cat(parts).numpy()
 
     return encode
 
 
-def encoders(wanted: argparse.Namespace) -> Iterator[tuple[str, Encoder]]:
-    """Yield (name, encoder) of everything that is compared."""
-    yield "pixels", raw_pixels
-    for folder in (wanted.backbone, *wanted.others):
-        model = ViTModel.from_pretrained(folder, add_pooling_layer=False).eval()
-        yield folder.name, class_token_of(model, SIZE)
-    teacher = load_teacher(wanted.data / "backbones" / "vit_tiny_p16_224_f16.npz")
-    for size in wanted.teacher_sizes:
-        yield f"ViT-Tiny/16 at {size}", class_token_of(teacher, size)
+def backbones(wanted: argparse.Namespace) -> dict[str, Backbone]:
+    """Return the backbones that are compared; ViT-Tiny/16 at 224 px is always among them."""
+    found = {folder.name: load_backbone(str(folder)) for folder in (wanted.backbone, *wanted.others)}
+    with tempfile.TemporaryDirectory() as tiny:
+        convert_timm_vit(wanted.data / "backbones" / "vit_tiny_p16_224_f16.npz", Path(tiny))
+        for size in sorted({224, *wanted.teacher_sizes}, reverse=True):
+            found[f"ViT-Tiny/16 at {size}"] = load_backbone(tiny, image_size=size)
+    return found
+
+
+def cost(compared: dict[str, Backbone]) -> dict[str, dict[str, float]]:
+    """Return what one image costs: operations, milliseconds of one thread, both also as ratios to the reference."""
+
+    def forward(backbone: Backbone) -> Callable[[], object]:
+        reader = backbone.preprocessor
+        batch = reader.batch(reader.prepare([Image.new("RGB", (SIZE, SIZE))]))
+        inputs = {name: torch.from_numpy(array) for name, array in batch.items()}
+        return torch.inference_mode()(lambda: backbone.module(inputs))
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    measured = compare(
+        {name: forward(backbone) for name, backbone in compared.items()},
+        [(name, REFERENCE) for name in compared],
+        limit_s=TIMING_S,
+    )
+    torch.set_num_threads(threads)
+    macs = {name: vit_macs(backbone.module.model.config) for name, backbone in compared.items()}
+    return {
+        name: {
+            "macs": macs[name],
+            "macs_ratio": round(macs[name] / macs[REFERENCE], 4),
+            "milliseconds": round(measured.milliseconds[name], 2),
+            **{
+                f"time_ratio_{key}": value
+                for key, value in measured.ratios[f"{name} / {REFERENCE}"].to_json().items()
+            },
+        }
+        for name in compared
+    }
 
 
 def accuracy(
@@ -181,7 +220,8 @@ def measure_digit_pairs(drawn: TaskSet, encode: Encoder) -> dict[str, float]:
 
 def measure_all(wanted: argparse.Namespace) -> dict[str, object]:
     """Return the content of the result file."""
-    compared = dict(encoders(wanted))
+    loaded = backbones(wanted)
+    compared = {"pixels": raw_pixels, **{name: features_of(backbone) for name, backbone in loaded.items()}}
     results: dict[str, object] = {}
     for name in wanted.sets:
         begun = time.monotonic()
@@ -203,6 +243,7 @@ def measure_all(wanted: argparse.Namespace) -> dict[str, object]:
         },
         "cpu_threads": torch.get_num_threads(),
         "training": [json.loads(path.read_text("utf-8")) for path in wanted.training],
+        "cost": cost(loaded),
         "digit_pairs_ridge": {name: measure_digit_pairs(digits, encode) for name, encode in compared.items()},
         "sets": results,
     }
@@ -216,6 +257,33 @@ def as_table(sets: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
         cells = (" / ".join(f"{score:.1f}" for score in result["accuracy"][name].values()) for name in names)
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def mean_row(sets: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
+    """Return the means over all sets as a row of that table."""
+    results = [result["accuracy"] for result in sets.values()]
+    cells = [
+        " / ".join(f"{np.mean([each[name][kind] for each in results]):.1f}" for kind in CLASSIFIERS)
+        for name in results[0]
+    ]
+    return f"| mean of {len(results)} | " + " | ".join(cells) + " |"
+
+
+def cost_table(costs: dict[str, dict[str, float]]) -> str:
+    """Return the costs as a Markdown table."""
+    lines = [
+        "| one image | MACs | of ViT-Tiny/16 at 224 | time, of ViT-Tiny/16 at 224 |",
+        "|---|---|---|---|",
+    ]
+    for name, each in costs.items():
+        ratios = f"{each['macs_ratio']:.3f} | {each['time_ratio_median']:.3f}"
+        lines.append(f"| {name} | {each['macs'] / 1e6:.0f} million | {ratios} |")
+    return "\n".join(lines)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write `content` as indented JSON with a final newline."""
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -236,7 +304,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--out", type=Path, default=Path("docs/results/vit-64.json"))
     add("--sets", nargs="+", default=list(SETS))
-    add("--teacher-sizes", nargs="*", type=int, default=[112])
+    add("--teacher-sizes", nargs="*", type=int, default=[224, 112])
     add(
         "--training",
         nargs="*",
@@ -259,6 +327,7 @@ def main() -> None:
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     write_json(wanted.out, result)
     print(as_table(result["sets"]))  # type: ignore[arg-type]  # the file's own structure
+    print(mean_row(result["sets"]), "", cost_table(result["cost"]), sep="\n")  # type: ignore[arg-type]  # as above
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from edgecl.cli.evaluate import evaluate
 from edgecl.cli.export import export
 from edgecl.cli.keys import keys
 from edgecl.cli.pack import pack
+from edgecl.cli.pretrain import pretrain
 from edgecl.cli.repo import repo
 from edgecl.cli.report import report
 from edgecl.cli.similarity import similarity
@@ -53,7 +54,20 @@ def cli() -> None:
     """Hold the commands; what it says for itself is `HELP`."""
 
 
-for command in (backbone, demo, devices, evaluate, export, keys, pack, repo, report, similarity, train):
+for command in (
+    backbone,
+    demo,
+    devices,
+    evaluate,
+    export,
+    keys,
+    pack,
+    pretrain,
+    repo,
+    report,
+    similarity,
+    train,
+):
     cli.add_command(command)
 
 

@@ -11,6 +11,7 @@ import click
 
 from edgecl.arms import arm_names, arm_summary
 from edgecl.cli.output import TrainingConsole, json_option, print_facts, print_json, print_table
+from edgecl.cli.settings_option import parse_settings, settings_option
 
 if TYPE_CHECKING:
     from edgecl.training.run import Run
@@ -50,9 +51,7 @@ The same command continues a run that was stopped."""
 @click.option("--image-size", type=int, help="Side of the input in pixels.  [default: the checkpoint's own]")
 @click.option("--seed", type=int, help="Of splits, starts and batches.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting, such as training.epochs=10."
-)
+@settings_option
 @click.option(
     "--tensorboard", is_flag=True, help="Write logs for TensorBoard into the folder logs of the run."
 )
@@ -178,10 +177,5 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
         "backbone.image_size": options["image_size"],
         "seed": options["seed"],
     }
-    overrides = {key: value for key, value in named.items() if value is not None}
-    for setting in options["settings"]:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise click.UsageError(f"--set {setting}: expected KEY=VALUE, such as training.epochs=10")
-        overrides[key] = value
-    return overrides
+    given = {key: value for key, value in named.items() if value is not None}
+    return given | parse_settings(options["settings"])

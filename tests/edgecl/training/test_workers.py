@@ -40,8 +40,8 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def train_together(config: RunConfig, data: Path, folder: Path) -> Run:
-    """Train as `torchrun` would on one machine, with the processes talking through its loopback device."""
+def run_together(module: str, *arguments: str) -> None:
+    """Run a module as `torchrun` would on one machine, with the processes talking through its loopback device."""
     shared = {
         "WORLD_SIZE": str(PROCESSES),
         "LOCAL_WORLD_SIZE": str(PROCESSES),
@@ -49,8 +49,7 @@ def train_together(config: RunConfig, data: Path, folder: Path) -> Run:
         "MASTER_PORT": str(free_port()),
         "OMP_NUM_THREADS": "1",
     }
-    module = ["-W", "error::RuntimeWarning", "-m", "tests.edgecl.training.worker"]
-    command = [sys.executable, *module, str(folder), str(data), msgspec.json.encode(config).decode(), *NAMES]
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-m", module, *arguments]
     processes = [
         subprocess.Popen(
             command,
@@ -63,6 +62,11 @@ def train_together(config: RunConfig, data: Path, folder: Path) -> Run:
     ]
     said = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * PROCESSES, said
+
+
+def train_together(config: RunConfig, data: Path, folder: Path) -> Run:
+    settings = msgspec.json.encode(config).decode()
+    run_together("tests.edgecl.training.worker", str(folder), str(data), settings, *NAMES)
     return Run.open(folder)
 
 
