@@ -1,4 +1,4 @@
-"""Whether a new task should start from an earlier one's modules: asked of its own training items.
+"""Whether a new task should start from modules that were learned before: asked of its own training items.
 
 For each candidate the items' features are classified by shrunk LDA in cross-validation. A candidate is taken only
 if it beats the untouched backbone by more than the noise of the paired comparison: a careless warm start costs more

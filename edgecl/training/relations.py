@@ -43,6 +43,8 @@ def measure_relations(
     if generator.guidance_from == "permuted":
         labels = random.permutation(labels)
     items = [ready.prepared.train[row] for row in rows]
-    comparison = compare({name: features_under(session, items, name) for name in names}, labels, seed=seed)
+    comparison = compare(
+        {name: features_under(session, items, session.run.tensors(name)) for name in names}, labels, seed=seed
+    )
     distances = task_distances(comparison)
     return Relations(dict(zip(names, distances.tolist(), strict=True)), reliable=comparison.reliable)

@@ -18,6 +18,7 @@ from edgecl.training.gate import Gain, choose_parent, fold_hits, gains, gate_ite
 from edgecl_runtime.durable import write_durably
 
 if TYPE_CHECKING:
+    from edgecl.config import TransferConfig
     from edgecl.training.ready import Ready
     from edgecl.training.run import Run
     from edgecl.training.session import Session
@@ -35,7 +36,7 @@ class Start:
 
     Attributes:
         modules: Earlier task that it starts from, the newest one of several, and the tensors; None for the identity.
-        gains: What each earlier task that was tried gained on the new task's items.
+        gains: What each proposal gained on the new task's items.
     """
 
     modules: tuple[str, TaskTensors] | None = None
@@ -78,17 +79,27 @@ def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
     if transfer.start == "identity" or method.alone or method.jointly or not run.names:
         return Start()
     if transfer.start == "average":
-        return Start((run.names[-1], averaged(run, rate=transfer.average_rate)))
+        return Start(_average(run, transfer))
+    proposed = _proposed(run, bare, transfer)
     rows = gate_items(ready.data.train.targets)
     items = [ready.prepared.train[row] for row in rows]
-    candidates = {
-        name: features_under(session, items, name)
-        for name in nearest_tasks(run, bare, at_most=transfer.candidates)
-    }
+    under = {name: features_under(session, items, task) for name, task in proposed.items()}
     compared = _gains_by_folds if transfer.chooser == "folds" else _gains_by_score
-    measured = compared(bare[rows], candidates, ready.data.train.targets[rows])
+    measured = compared(bare[rows], under, ready.data.train.targets[rows])
     parent = choose_parent(measured, margin=transfer.margin, prefer=transfer.prefer)
-    return Start(None if parent is None else (parent, run.tensors(parent)), measured)
+    return Start(None if parent is None else (parent, proposed[parent]), measured)
+
+
+def _average(run: Run, transfer: TransferConfig) -> tuple[str, TaskTensors]:
+    """Return the average of the latest tasks, under the name of the newest."""
+    return run.names[-1], averaged(run, rate=transfer.average_rate)
+
+
+def _proposed(run: Run, bare: Features, transfer: TransferConfig) -> dict[str, TaskTensors]:
+    """Return what a task may start from, by the name of the earlier task that it would be called after."""
+    if transfer.proposal == "average":
+        return dict([_average(run, transfer)])
+    return {name: run.tensors(name) for name in nearest_tasks(run, bare, at_most=transfer.candidates)}
 
 
 def averaged(run: Run, *, rate: float) -> TaskTensors:
@@ -136,10 +147,9 @@ def _gains_by_score(
     return score_gains(identity, scored) if isinstance(identity, Similarity) else {}
 
 
-def features_under(session: Session, items: list[NDArray[np.generic]], name: str) -> Features:
-    """Return features [N, D] of prepared items under an earlier task."""
+def features_under(session: Session, items: list[NDArray[np.generic]], task: TaskTensors) -> Features:
+    """Return features [N, D] of prepared items under a task."""
     backbone = session.backbone
-    task = session.run.tensors(name)
     return features(backbone.module, items, preprocessor=backbone.preprocessor, task=task)
 
 

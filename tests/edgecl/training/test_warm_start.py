@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -21,6 +22,7 @@ from edgecl.training.warm_start import Signature, averaged
 from tests.edgecl.factories import (
     Recorder,
     changed,
+    edit_json,
     make_config,
     make_image_data,
     make_image_folder,
@@ -29,11 +31,15 @@ from tests.edgecl.factories import (
 from tests.edgecl.training.test_resume import assert_same_tensors
 
 FROZEN = 1e-30
+FROZEN_RATE = {"learning_rate_factor": FROZEN}
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> RunConfig:
-    return changed(make_config(make_image_folder(tmp_path / "vit"), epochs=1), transfer={"start": "gated"})
+    return changed(
+        make_config(make_image_folder(tmp_path / "vit"), epochs=1),
+        transfer={"start": "gated", "proposal": "tasks"},
+    )
 
 
 @pytest.fixture
@@ -82,6 +88,26 @@ def test_the_parent_is_taken_by_what_it_gains(
     del data["new"]
     record = Run.open(train(config, tmp_path / "run", data).folder).task("near")
     assert (record.parent, record.parent_gains) == (parent, {"far": gain})
+
+
+@pytest.mark.parametrize("taken", [(Gain(9.0, 1.0), "near"), (Gain(0.5, 1.0), None)])
+def test_the_average_is_taken_by_what_it_gains(
+    tmp_path: Path,
+    config: RunConfig,
+    data: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    taken: tuple[Gain, str | None],
+) -> None:
+    gain, parent = taken
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"near": gain})
+    new = data.pop("new")
+    run = train(changed(config, transfer={"start": "identity"}), tmp_path / "run", data)
+    start = averaged(run, rate=0.5)
+    settings = changed(run.record.config, transfer={"start": "gated", "proposal": "average"} | FROZEN_RATE)
+    edit_json(run.folder / "run.json", config=msgspec.to_builtins(settings))
+    add_tasks(run.folder, [make_spec(new, name="new")], report=Recorder())
+    assert run.task("new").parent == parent
+    assert np.array_equal(run.tensors("new").adapter_up, start.adapter_up) == (parent is not None)
 
 
 def test_a_rate_of_one_is_always_the_task_before(
