@@ -36,6 +36,14 @@ def test_another_measurement_changes_the_page(tmp_path: Path) -> None:
     assert "| 123.45 MB |" in copy.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    "part",
+    ["vit/calls-1", "vit/calls-8", "vit/rows", "minilm/calls-1", "minilm/calls-8", "minilm/rows", "start"],
+)
+def test_ratios_with_a_limit_are_known_to_half_a_hundredth(part: str) -> None:
+    assert [name for name, found in RESULT["parts"][part]["ratios"].items() if found["capped"]] == []
+
+
 def test_the_machine_and_the_versions_are_named() -> None:
     assert {"processor", "cores", "python"} <= set(RESULT["machine"])
     assert {"edgecl-runtime", "onnxruntime", "numpy", "torch", "peft"} <= set(RESULT["versions"])
