@@ -91,8 +91,8 @@ def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
 
 
 def _average(run: Run, transfer: TransferConfig) -> tuple[str, TaskTensors]:
-    """Return the average of the latest tasks, under the name of the newest."""
-    return run.names[-1], averaged(run, rate=transfer.average_rate)
+    """Return the average of the family, under the name of its newest task."""
+    return family(run)[-1], averaged(run, rate=transfer.average_rate)
 
 
 def _proposed(run: Run, bare: Features, transfer: TransferConfig) -> dict[str, TaskTensors]:
@@ -103,15 +103,23 @@ def _proposed(run: Run, bare: Features, transfer: TransferConfig) -> dict[str, T
 
 
 def averaged(run: Run, *, rate: float) -> TaskTensors:
-    """Return the running average of the modules of the latest tasks: mean <- mean + rate (task - mean).
+    """Return the running average of the modules of the family: mean <- mean + rate (task - mean).
 
-    Tasks that start there share a lineage, so that their modules can be averaged. After Reptile (Nichol et al. 2018),
-    with one step per task.
+    After Reptile (Nichol et al. 2018), with one step per task.
     """
-    start, *later = (run.tensors(name) for name in run.names[-AVERAGED:])
-    for task in later:
+    start, *others = (run.tensors(name) for name in family(run)[-AVERAGED:])
+    for task in others:
         start = _between(start, task, rate)
     return start
+
+
+def family(run: Run) -> tuple[str, ...]:
+    """Return the first task, and every one that started from earlier modules, in the order of training.
+
+    Modules of one lineage can be averaged; those that a task learned from the identity would only blur them.
+    """
+    first, *later = run.tasks
+    return (first.name, *(task.name for task in later if task.parent is not None))
 
 
 def _between(mean: TaskTensors, task: TaskTensors, rate: float) -> TaskTensors:

@@ -90,7 +90,7 @@ def test_the_parent_is_taken_by_what_it_gains(
     assert (record.parent, record.parent_gains) == (parent, {"far": gain})
 
 
-@pytest.mark.parametrize("taken", [(Gain(9.0, 1.0), "near"), (Gain(0.5, 1.0), None)])
+@pytest.mark.parametrize("taken", [(Gain(9.0, 1.0), "far"), (Gain(0.5, 1.0), None)])
 def test_the_average_is_taken_by_what_it_gains(
     tmp_path: Path,
     config: RunConfig,
@@ -99,7 +99,7 @@ def test_the_average_is_taken_by_what_it_gains(
     taken: tuple[Gain, str | None],
 ) -> None:
     gain, parent = taken
-    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"near": gain})
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"far": gain})
     new = data.pop("new")
     run = train(changed(config, transfer={"start": "identity"}), tmp_path / "run", data)
     start = averaged(run, rate=0.5)
@@ -120,12 +120,19 @@ def test_a_rate_of_one_is_always_the_task_before(
 def test_the_average_moves_to_each_task_by_its_rate(
     tmp_path: Path, config: RunConfig, data: dict[str, Path]
 ) -> None:
-    run = train(changed(config, transfer={"start": "identity"}), tmp_path / "run", data)
+    run = train(changed(config, transfer={"start": "average"}), tmp_path / "run", data)
     first, second, third = (run.tensors(name).adapter_up for name in run.names)
     start = averaged(run, rate=0.25)
     expected = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
     np.testing.assert_allclose(start.adapter_up, expected, rtol=0, atol=1e-7)
     assert start.head_weight.shape == run.tensors("new").head_weight.shape
+
+
+def test_a_task_that_started_afresh_is_not_in_the_average(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    run = train(changed(config, transfer={"start": "identity"}), tmp_path / "run", data)
+    assert np.array_equal(averaged(run, rate=0.5).adapter_up, run.tensors("far").adapter_up)
 
 
 def test_an_added_task_starts_from_the_one_before_it(
