@@ -1,6 +1,6 @@
 """Put the tables of arms into a page, from what scripts/measure_arms.py wrote.
 
-    python scripts/arms_tables.py docs/results.md
+    python scripts/arms_tables.py docs/transfer.md
 
 Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all arms of a result file, between
 `<!-- tasks FILE -->` and `<!-- /tasks FILE -->` that of its tasks. Files are named as they lie beside the page.

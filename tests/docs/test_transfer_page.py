@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +33,18 @@ def test_the_transfer_and_its_curve_are_those_that_were_measured() -> None:
 
 def test_the_floor_stands_beside_it() -> None:
     assert f"best floor {SUMMARY['mean_best_floor']:.1f}" in PAGE
+
+
+def test_filling_the_tables_again_changes_nothing(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs" / "results", tmp_path / "results")
+    copy = Path(shutil.copy(ROOT / "docs" / "transfer.md", tmp_path))
+    subprocess.run([sys.executable, ROOT / "scripts" / "arms_tables.py", copy], check=True)
+    assert copy.read_text(encoding="utf-8") == PAGE
+
+
+def test_a_table_that_was_changed_by_hand_is_put_right(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs" / "results", tmp_path / "results")
+    copy = tmp_path / "transfer.md"
+    copy.write_text(PAGE.replace("| `average` | 4", "| `average` | 9"), encoding="utf-8")
+    subprocess.run([sys.executable, ROOT / "scripts" / "arms_tables.py", copy], check=True)
+    assert copy.read_text(encoding="utf-8") == PAGE
