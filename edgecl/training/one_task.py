@@ -167,7 +167,7 @@ def finish(
         store_signature(run, begun.spec.name, begun.bare)
         run.save_task(record, Learned(tensors, peer, state), heldout)
     session.workers.wait()
-    return record
+    return run.task(record.name)
 
 
 def _recipe(config: RunConfig, start: Start) -> TrainingConfig:
