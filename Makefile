@@ -33,7 +33,7 @@ find_python310 = for python in $(or $(PYTHON310),python3.10 "$$(pyenv prefix 3.1
 	if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 10))' >/dev/null 2>&1; then \
 	echo "$$python"; break; fi; done
 
-.PHONY: help demo test test-real aarch64 conformance crash examples tensorrt-rtx check fix build
+.PHONY: help demo test test-demo test-real aarch64 conformance crash examples tensorrt-rtx check fix build
 
 help:  ## print the names of the targets
 	@awk -F ':.*## *' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,9 @@ test: $(READY)  ## run all tests, then those of the runtime on Python 3.10
 	else \
 		$(MAKE) --no-print-directory test-310 PYTHON310="$$python"; \
 	fi
+
+test-demo: $(READY)  ## run the demo and check what it leaves behind, two minutes
+	@$(BIN)/python -m pytest -m demo tests/cli/test_demo.py
 
 test-real: $(READY)  ## train, export and evaluate on real data (EDGECL_DATA or ../shared/data), ten minutes
 	@$(BIN)/python -m pytest -m real tests/acceptance

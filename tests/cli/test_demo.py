@@ -38,7 +38,7 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) ->
     assert (tmp_path / "thesis.tex").read_text(encoding="utf-8") == "mine"
 
 
-@pytest.mark.slow
+@pytest.mark.demo
 def test_the_demo_keeps_every_task_on_what_is_embedded(tmp_path: Path, call: Call) -> None:
     called = call("demo", "--out", tmp_path / "demo", "--json")
     assert called.code == 0, called.err
