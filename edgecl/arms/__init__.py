@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 from edgecl.errors import ConfigError
+from edgecl.shipped import shipped_names, shipped_text
 
 __all__ = ["arm_names", "arm_summary", "read_arm"]
-
-_SUFFIX = ".toml"
 
 
 def arm_names() -> tuple[str, ...]:
     """Return the names of the arms, sorted."""
-    found = (entry.name for entry in files(__name__).iterdir())
-    return tuple(sorted(name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX)))
+    return shipped_names(__name__)
 
 
 def arm_summary(name: str) -> str:
@@ -34,4 +30,4 @@ def read_arm(name: str) -> str:
     """
     if name not in arm_names():
         raise ConfigError(f"--method: found {name!r}, expected one of {', '.join(arm_names())}")
-    return (files(__name__) / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+    return shipped_text(__name__, name)

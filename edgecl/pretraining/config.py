@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,11 +12,13 @@ from msgspec import Meta, Struct
 from edgecl.config import AtLeastOne, Fraction, NotNegative, Positive
 from edgecl.errors import ConfigError
 from edgecl.settings import build_settings, read_toml
+from edgecl.shipped import shipped_names, shipped_text
 
 Weight = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 
 _SUFFIX = ".toml"
+_CONFIGS = "edgecl.pretraining.configs"
 
 
 class StudentConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -171,8 +172,7 @@ class PretrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 def config_names() -> tuple[str, ...]:
     """Return the names of the settings that ship, sorted."""
-    found = (entry.name for entry in _shipped().iterdir())
-    return tuple(sorted(name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX)))
+    return shipped_names(_CONFIGS)
 
 
 def read_pretraining_config(name: str, *, overrides: Mapping[str, Any]) -> PretrainingConfig:
@@ -186,7 +186,7 @@ def read_pretraining_config(name: str, *, overrides: Mapping[str, Any]) -> Pretr
 
 def _tree(name: str) -> dict[str, Any]:
     if name in config_names():
-        return tomllib.loads((_shipped() / f"{name}{_SUFFIX}").read_text(encoding="utf-8"))
+        return tomllib.loads(shipped_text(_CONFIGS, name))
     if not name.endswith(_SUFFIX):
         raise ConfigError.at(
             "CONFIG",
@@ -195,7 +195,3 @@ def _tree(name: str) -> dict[str, Any]:
             fix="Choose one of these, or copy one into a file of your own.",
         )
     return read_toml(Path(name))
-
-
-def _shipped() -> Any:
-    return files(__package__) / "configs"

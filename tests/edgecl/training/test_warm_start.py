@@ -31,7 +31,6 @@ from tests.edgecl.factories import (
 from tests.edgecl.training.test_resume import assert_same_tensors
 
 FROZEN = 1e-30
-FROZEN_RATE = {"learning_rate_factor": FROZEN}
 
 
 @pytest.fixture
@@ -90,24 +89,19 @@ def test_the_parent_is_taken_by_what_it_gains(
     assert (record.parent, record.parent_gains) == (parent, {"far": gain})
 
 
-@pytest.mark.parametrize("taken", [(Gain(9.0, 1.0), "far"), (Gain(0.5, 1.0), None)])
-def test_the_average_is_taken_by_what_it_gains(
-    tmp_path: Path,
-    config: RunConfig,
-    data: dict[str, Path],
-    monkeypatch: pytest.MonkeyPatch,
-    taken: tuple[Gain, str | None],
+def test_a_task_that_gains_by_the_average_starts_from_it(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gain, parent = taken
-    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"far": gain})
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"near": Gain(9.0, 1.0)})
     new = data.pop("new")
-    run = train(changed(config, transfer={"start": "identity"}), tmp_path / "run", data)
-    start = averaged(run, rate=0.5)
-    settings = changed(run.record.config, transfer={"start": "gated", "proposal": "average"} | FROZEN_RATE)
-    edit_json(run.folder / "run.json", config=msgspec.to_builtins(settings))
+    run = train(changed(config, transfer={"start": "average"}), tmp_path / "run", data)
+    average = averaged(run, rate=0.5).adapter_up
+    gate = {"start": "gated", "proposal": "average", "learning_rate_factor": FROZEN}
+    edit_json(run.folder / "run.json", config=msgspec.to_builtins(changed(run.record.config, transfer=gate)))
     add_tasks(run.folder, [make_spec(new, name="new")], report=Recorder())
-    assert run.task("new").parent == parent
-    assert np.array_equal(run.tensors("new").adapter_up, start.adapter_up) == (parent is not None)
+    assert run.task("new").parent == "near"
+    assert np.array_equal(run.tensors("new").adapter_up, average)
+    assert not np.array_equal(run.tensors("near").adapter_up, average)
 
 
 def test_a_rate_of_one_is_always_the_task_before(
