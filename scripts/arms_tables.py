@@ -9,15 +9,13 @@ Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all a
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import statistics
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pages import fill_places
+from pages import fill_tables
 
 Result = Mapping[str, Any]
 
@@ -72,17 +70,6 @@ def spread(value: Mapping[str, float], *, sign: str = "") -> str:
 TABLES = {"arms": arms_table, "tasks": tasks_table}
 
 
-def tables_of(page: Path) -> dict[str, str]:
-    """Return every table that a page has a place for, by the name of the place."""
-    places = re.findall(r"<!-- ((?:arms|tasks) \S+) -->", page.read_text(encoding="utf-8"))
-    tables = {}
-    for place in places:
-        kind, name = place.split()
-        result = json.loads((page.parent / name).read_text(encoding="utf-8"))
-        tables[place] = TABLES[kind](result)
-    return tables
-
-
 def main() -> int:
     """Fill the places of the pages that are named."""
     parser = argparse.ArgumentParser(
@@ -90,7 +77,7 @@ def main() -> int:
     )
     parser.add_argument("pages", type=Path, nargs="+", metavar="PAGE")
     for page in parser.parse_args().pages:
-        fill_places(page, tables_of(page))
+        fill_tables(page, TABLES)
     return 0
 
 

@@ -6,7 +6,7 @@ Every set gives at most 1,000 training and 500 test images. Their features, stan
 go to three classifiers, the backbone untouched: nearest class mean, ridge (strength by leave-one-out)
 and the 20 nearest neighbours by cosine. The backbone stands beside raw pixels at 64 px and beside ViT-Tiny/16, with
 what one image costs: multiply-accumulates, and the time of one thread as a ratio to ViT-Tiny/16 at 224 px.
-The result is one JSON file; the same as Markdown tables goes to stdout.
+The result is one JSON file, from which `backbone_tables.py` fills the card; that of the accuracies goes to stdout.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from backbone_tables import REFERENCE, transfer_table
 from PIL import Image
 from sklearn.base import ClassifierMixin
 from sklearn.datasets import load_digits
@@ -37,11 +39,11 @@ from sklearn.preprocessing import StandardScaler
 from edgecl.backbones.huggingface import Backbone, load_backbone
 from edgecl.backbones.timm_vit import convert_timm_vit
 from edgecl.pretraining.cost import vit_macs
+from edgecl.pretraining.record import RESULT
 from edgecl_runtime.bench.ratios import compare
 
 MAX_TRAIN, MAX_TEST = 1000, 500
 SIZE = 64
-REFERENCE = "ViT-Tiny/16 at 224"
 TIMING_S = 60.0
 SETS = (
     "neu_steel",
@@ -150,11 +152,11 @@ def features_of(backbone: Backbone) -> Encoder:
 
 
 def backbones(wanted: argparse.Namespace) -> dict[str, Backbone]:
-    """Return the backbones that are compared; ViT-Tiny/16 at 224 px is always among them."""
+    """Return the backbones that are compared, by name."""
     found = {folder.name: load_backbone(str(folder)) for folder in (wanted.backbone, *wanted.others)}
     with tempfile.TemporaryDirectory() as tiny:
         convert_timm_vit(wanted.data / "backbones" / "vit_tiny_p16_224_f16.npz", Path(tiny))
-        for size in sorted({224, *wanted.teacher_sizes}, reverse=True):
+        for size in wanted.vit_tiny_sizes:
             found[f"ViT-Tiny/16 at {size}"] = load_backbone(tiny, image_size=size)
     return found
 
@@ -218,10 +220,13 @@ def measure_digit_pairs(drawn: TaskSet, encode: Encoder) -> dict[str, float]:
     return scores
 
 
-def measure_all(wanted: argparse.Namespace) -> dict[str, object]:
+def measure_all(wanted: argparse.Namespace) -> dict[str, Any]:
     """Return the content of the result file."""
     loaded = backbones(wanted)
-    compared = {"pixels": raw_pixels, **{name: features_of(backbone) for name, backbone in loaded.items()}}
+    compared = {
+        "raw pixels": raw_pixels,
+        **{name: features_of(backbone) for name, backbone in loaded.items()},
+    }
     results: dict[str, object] = {}
     for name in wanted.sets:
         begun = time.monotonic()
@@ -242,43 +247,17 @@ def measure_all(wanted: argparse.Namespace) -> dict[str, object]:
             name: version(name) for name in ("torch", "transformers", "scikit-learn", "pillow", "numpy")
         },
         "cpu_threads": torch.get_num_threads(),
-        "training": [json.loads(path.read_text("utf-8")) for path in wanted.training],
-        "cost": cost(loaded),
+        "training": training_records([wanted.backbone, *wanted.others]),
+        "cost": cost(loaded) if REFERENCE in loaded else {},
         "digit_pairs_ridge": {name: measure_digit_pairs(digits, encode) for name, encode in compared.items()},
         "sets": results,
     }
 
 
-def as_table(sets: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
-    """Return the accuracies as a Markdown table: a row per set, a column per encoder."""
-    names = list(next(iter(sets.values()))["accuracy"])
-    lines = ["| set | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for title, result in sets.items():
-        cells = (" / ".join(f"{score:.1f}" for score in result["accuracy"][name].values()) for name in names)
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def mean_row(sets: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
-    """Return the means over all sets as a row of that table."""
-    results = [result["accuracy"] for result in sets.values()]
-    cells = [
-        " / ".join(f"{np.mean([each[name][kind] for each in results]):.1f}" for kind in CLASSIFIERS)
-        for name in results[0]
-    ]
-    return f"| mean of {len(results)} | " + " | ".join(cells) + " |"
-
-
-def cost_table(costs: dict[str, dict[str, float]]) -> str:
-    """Return the costs as a Markdown table."""
-    lines = [
-        "| one image | MACs | of ViT-Tiny/16 at 224 | time, of ViT-Tiny/16 at 224 |",
-        "|---|---|---|---|",
-    ]
-    for name, each in costs.items():
-        ratios = f"{each['macs_ratio']:.3f} | {each['time_ratio_median']:.3f}"
-        lines.append(f"| {name} | {each['macs'] / 1e6:.0f} million | {ratios} |")
-    return "\n".join(lines)
+def training_records(folders: list[Path]) -> dict[str, object]:
+    """Return what `edgecl pretrain` wrote down beside the weights, by the name of the folder."""
+    found = {folder.name: folder / RESULT for folder in folders}
+    return {name: json.loads(path.read_text("utf-8")) for name, path in found.items() if path.exists()}
 
 
 def write_json(path: Path, content: object) -> None:
@@ -304,14 +283,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--out", type=Path, default=Path("docs/results/vit-64.json"))
     add("--sets", nargs="+", default=list(SETS))
-    add("--teacher-sizes", nargs="*", type=int, default=[224, 112])
-    add(
-        "--training",
-        nargs="*",
-        type=Path,
-        default=[],
-        help="reports of training runs to keep beside the figures",
-    )
+    add("--vit-tiny-sizes", nargs="*", type=int, default=[224, 112], help="without 224, no cost is measured")
     add("--seed", type=int, default=0, help="draws the images")
     wanted = parser.parse_args()
     if wanted.data is None:
@@ -326,8 +298,7 @@ def main() -> None:
     result = measure_all(wanted)
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     write_json(wanted.out, result)
-    print(as_table(result["sets"]))  # type: ignore[arg-type]  # the file's own structure
-    print(mean_row(result["sets"]), "", cost_table(result["cost"]), sep="\n")  # type: ignore[arg-type]  # as above
+    print(transfer_table(result))
 
 
 if __name__ == "__main__":

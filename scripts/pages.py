@@ -1,10 +1,28 @@
-"""Tables in pages of the documentation, between comments that name them."""
+"""Tables in pages of the documentation, between comments that name them and the result file they are made of."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+
+def fill_tables(page: Path, makers: Mapping[str, Callable[[Any], str]]) -> None:
+    """Put a table into every place `<!-- KIND FILE -->` of a page whose kind has a maker.
+
+    Args:
+        page: A page in Markdown.
+        makers: By kind, what makes a table of what a result file holds. FILE is named as it lies beside the page.
+    """
+    text = page.read_text(encoding="utf-8")
+    places = re.findall(rf"<!-- ((?:{'|'.join(makers)}) \S+) -->", text)
+    tables = {}
+    for place in places:
+        kind, name = place.split()
+        tables[place] = makers[kind](json.loads((page.parent / name).read_text(encoding="utf-8")))
+    fill_places(page, tables)
 
 
 def fill_places(page: Path, tables: Mapping[str, str]) -> None:

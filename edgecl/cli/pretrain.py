@@ -109,15 +109,19 @@ def _speaks() -> bool:
 
 
 class PretrainingConsole(TrainingConsole):
-    """Shows a pretraining on standard error: bars on a terminal, one line per round elsewhere."""
+    """Shows a pretraining on standard error: bars on a terminal, lines elsewhere."""
 
     def reading(self, done: int, total: int) -> None:
         """So many images were read and decoded."""
         self._show("reading data", done, total, "")
+        if self._bars.disable and done == total:
+            note(f"read {total} images")
 
     def teaching(self, done: int, total: int) -> None:
         """The teacher has seen so many images."""
         self._show("teacher", done, total, "")
+        if self._bars.disable:
+            note(f"teacher: {done} of {total} images")
 
     def round(self, round_: Round) -> None:
         """A round of steps was trained."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_a_shipped_recipe_learns_from_the_teacher_that_is_named(call: Call, tmp_
     called = call("pretrain", "vit-64-cpu", *words, "--json", *QUICK, "--set", "teacher.image_size=16")
     assert called.json["settings"]["config"]["teacher"] == {"source": str(teacher), "image_size": 16}
     assert len(list((tmp_path / "out" / "training").glob("teacher-*"))) == 1
+
+
+def test_what_comes_before_training_is_told_of_too(call: Call, tmp_path: Path) -> None:
+    words = ("--data", make_shards(tmp_path / "data"), "--out", tmp_path / "out")
+    teacher = ("--teacher", make_image_folder(tmp_path / "vit"), "--set", "teacher.image_size=16")
+    called = call("pretrain", "vit-64-cpu", *words, *teacher, *QUICK)
+    lines = called.err.splitlines()
+    assert re.fullmatch(r"read \d+ images", lines[0])
+    assert re.fullmatch(r"teacher: (\d+) of \1 images", lines[1])
 
 
 def test_logs_for_tensorboard_are_written_where_asked_for(call: Call, recipe: Path, tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""Put the figures of a backbone into its card, from what scripts/measure_backbone_transfer.py wrote.
+
+    python scripts/backbone_tables.py docs/backbones/vit-64.md
+
+The card has places `<!-- KIND FILE -->`; KIND is `transfer`, `pairs`, `cost` or `compared` (short runs side by side),
+and FILE is named as it lies beside the card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from pages import fill_tables
+
+Result = Mapping[str, Any]
+
+REFERENCE = "ViT-Tiny/16 at 224"
+
+
+def transfer_table(result: Result) -> str:
+    """Return the accuracies: a row per set, a column per encoder, a figure per classifier."""
+    sets = result["sets"]
+    encoders = list(next(iter(sets.values()))["accuracy"])
+    lines = _head("set (classes)", encoders)
+    for name, found in sets.items():
+        cells = (_figures(found["accuracy"][encoder].values()) for encoder in encoders)
+        lines.append(f"| {name} ({found['classes']}) | {' | '.join(cells)} |")
+    lines.append(f"| **mean of {len(sets)}** | {' | '.join(_figures(_means(result, e)) for e in encoders)} |")
+    return "\n".join(lines)
+
+
+def pairs_table(result: Result) -> str:
+    """Return what ridge reaches on two digits at a time."""
+    pairs = result["digit_pairs_ridge"]
+    lines = _head("", next(iter(pairs.values())))
+    lines += [f"| {encoder} | {' | '.join(_cells(found.values()))} |" for encoder, found in pairs.items()]
+    return "\n".join(lines)
+
+
+def cost_table(result: Result) -> str:
+    """Return what one image costs beside the reference."""
+    lines = _head("one image", ["MACs", f"MACs of {REFERENCE}", f"time of {REFERENCE}"])
+    for encoder, found in result["cost"].items():
+        time = f"{found['time_ratio_median']:.3f} ± {found['time_ratio_standard_error']:.3f}"
+        lines.append(
+            f"| {encoder} | {found['macs'] / 1e6:.0f} million | {found['macs_ratio']:.3f} | {time} |"
+        )
+    return "\n".join(lines)
+
+
+def compared_table(result: Result) -> str:
+    """Return trainings side by side: images seen, top-1, and transfer set by set."""
+    lines = _head("run", ["images seen", "minutes", "top-1 %", *result["sets"], "mean"])
+    for name, training in result["training"].items():
+        cells = (
+            f"{training['images_seen']}",
+            f"{training['seconds'] / 60:.1f}",
+            f"{training['validation_top1']:.1f}",
+            *(_figures(found["accuracy"][name].values()) for found in result["sets"].values()),
+            _figures(_means(result, name)),
+        )
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+TABLES = {
+    "transfer": transfer_table,
+    "pairs": pairs_table,
+    "cost": cost_table,
+    "compared": compared_table,
+}
+
+
+def _head(first: str, columns: Iterable[str]) -> list[str]:
+    names = [first, *columns]
+    return [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+
+
+def _means(result: Result, encoder: str) -> list[float]:
+    """Return the mean over sets of each classifier."""
+    scores = [found["accuracy"][encoder] for found in result["sets"].values()]
+    return [fmean(each[classifier] for each in scores) for classifier in scores[0]]
+
+
+def _figures(scores: Iterable[float]) -> str:
+    return " / ".join(_cells(scores))
+
+
+def _cells(scores: Iterable[float]) -> list[str]:
+    return [f"{score:.1f}" for score in scores]
+
+
+def main() -> int:
+    """Fill the places of the cards that are named."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("cards", type=Path, nargs="+", metavar="CARD")
+    for card in parser.parse_args().cards:
+        fill_tables(card, TABLES)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
