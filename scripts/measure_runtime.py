@@ -20,21 +20,21 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-import numpy as np
 from pages import fill_places
+from runtime_graphs import Bench, prepare
+from runtime_peers import CPU, PEERS, reload_milliseconds
 from runtime_tables import BARE, IMPORTS, tables
 
-from edgecl_runtime import Bundle, Runtime, read_bundle, read_pack
+from edgecl_runtime import Runtime, read_bundle, read_pack
 from edgecl_runtime.active import ActiveTasks
 from edgecl_runtime.bench.device import (
     ONE_TASK,
@@ -54,126 +54,15 @@ from edgecl_runtime.bench.made import write_packs
 from edgecl_runtime.bench.ratios import Case, Comparison, compare
 from edgecl_runtime.counters import Stage
 from edgecl_runtime.engine.backends import open_engine
-from edgecl_runtime.engine.onnxruntime import FEATURES, import_onnxruntime, open_session
-from edgecl_runtime.preprocess import build_preprocessor
+from edgecl_runtime.engine.onnxruntime import FEATURES, open_session
 from edgecl_runtime.runtime import ACTIVE_BYTES
 
-if TYPE_CHECKING:
-    from edgecl_runtime.engine import ModelInputs
-
-CPU = ("CPUExecutionProvider",)
 LARGE_RANK = {"vit": 156, "minilm": 156}
 SIZES = ("edgecl_runtime", "safetensors")
 OPEN_TASKS = 1000
 SWITCHES = 100_000
 CYCLES = 1000
 LEAK_BUNDLE = Path(__file__).resolve().parents[1] / "tests" / "data" / "bundles" / "image"
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """A backbone that was exported with and without task inputs.
-
-    Attributes:
-        folder: Holds `bundle`, the bare graphs, and `packs`.
-        source: The folder of the weights.
-        image_size: Of an image backbone.
-        limit_s: CPU time of a comparison.
-    """
-
-    folder: Path
-    source: Path
-    image_size: int | None
-    limit_s: float
-
-    @property
-    def bundle(self) -> Bundle:
-        """The exported backbone."""
-        return read_bundle(self.folder / "bundle")
-
-    @property
-    def packs(self) -> list[Path]:
-        """Eight made packs of P 10 and R 16."""
-        return sorted((self.folder / "packs").glob("*.ecpack"))
-
-    def inputs(self, rows: int) -> ModelInputs:
-        """Return graph inputs of the largest size."""
-        spec = self.bundle.preprocessing
-        preprocessor = build_preprocessor(spec, folder=self.folder / "bundle")
-        return preprocessor.batch(preprocessor.prepare(make_items(spec, rows)))
-
-    def bare(self, name: str) -> Path:
-        """Return the graph without task inputs, exported from torch with this attention."""
-        return self.folder / f"{name.partition(', ')[2]}.onnx"
-
-
-def prepare(bench: Bench) -> None:
-    """Export what is not there yet: the bundle, the backbone without task inputs, and packs."""
-    if not (bench.folder / "bundle" / "bundle.json").is_file():
-        export_bundle(bench)
-    for name in BARE:
-        if not bench.bare(name).is_file():
-            export_bare(bench, name)
-    if not bench.packs:
-        (bench.folder / "packs").mkdir(exist_ok=True)
-        write_packs(bench.folder / "packs", bench.bundle, TASKS, prefix_length=PREFIX_LENGTH, rank=RANK)
-
-
-def export_bundle(bench: Bench) -> None:
-    """Write the bundle of a backbone, without packs."""
-    from edgecl.backbones.huggingface import load_backbone
-    from edgecl_export.graph import export_graph
-    from edgecl_runtime import write_bundle
-
-    backbone, folder = load_backbone(str(bench.source), image_size=bench.image_size), bench.folder / "bundle"
-    folder.mkdir(parents=True, exist_ok=True)
-    export_graph(backbone, folder / "backbone.onnx")
-    if backbone.tokenizer is not None:
-        (folder / "tokenizer.json").write_bytes(backbone.tokenizer)
-    write_bundle(
-        folder,
-        fingerprint=backbone.fingerprint,
-        backbone=bench.source.resolve().name,
-        dimensions=backbone.spec.dimensions,
-        attention=backbone.module.attention,
-        pooling=backbone.spec.pooling,
-        preprocessing=backbone.spec.preprocessing,
-    )
-
-
-def export_bare(bench: Bench, name: str) -> None:
-    """Write the graph of the backbone as `transformers` has it: no task inputs, nothing of ours in it."""
-    import torch
-    from torch.export import Dim
-
-    from edgecl.backbones.huggingface import load_backbone
-    from edgecl_export.graph import OPSET
-
-    backbone = load_backbone(str(bench.source), image_size=bench.image_size)
-    backbone.module.model.set_attn_implementation(name.partition(", ")[2])
-    examples = {name: torch.from_numpy(array) for name, array in bench.inputs(3).items()}
-    batch, tokens = Dim("batch", min=1), Dim("tokens", min=1, max=512)
-    axes = [{0: batch} if tensor.ndim > 2 else {0: batch, 1: tokens} for tensor in examples.values()]
-
-    class Bare(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.backbone = backbone.module
-
-        def forward(self, *tensors: torch.Tensor) -> Any:
-            return self.backbone(dict(zip(examples, tensors, strict=True)))
-
-    program: Any = torch.onnx.export(
-        Bare().eval(),
-        tuple(examples.values()),
-        dynamo=True,
-        dynamic_shapes=(tuple(axes),),
-        input_names=list(examples),
-        output_names=[FEATURES],
-        opset_version=OPSET,
-        verbose=False,
-    )
-    program.save(str(bench.bare(name)))
 
 
 def calls(bench: Bench, rows: int) -> dict[str, Any]:
@@ -234,122 +123,6 @@ def peers(bench: Bench) -> dict[str, Any]:
         found = shown(compare(cases, pairs, limit_s=bench.limit_s))
         found["reload_ms"] = round(reload_milliseconds(Path(folder)), 1)
     return {**found, "switch_us": round(measure_switch(active, packs), 3), "peers": facts}
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Another way to switch.
-
-    Attributes:
-        tasks: How many it has.
-        one: A call under the same task at every call.
-        switch: A call under another task at every call.
-        select: The switch alone; None where it is nothing but the choice of an object.
-    """
-
-    tasks: int
-    one: Case
-    switch: Case
-    select: Case | None = None
-
-
-def session_per_task(bench: Bench, inputs: ModelInputs, folder: Path) -> Peer:
-    """Return a session per task, the tensors baked into its graph as constants."""
-    sessions = [
-        open_session(bake(bench, path, folder / f"{path.stem}.onnx"), CPU, threads=1) for path in bench.packs
-    ]
-    turn = itertools.cycle(sessions)
-    return Peer(
-        len(sessions),
-        lambda: sessions[0].run([FEATURES], inputs),
-        lambda: next(turn).run([FEATURES], inputs),
-    )
-
-
-def bake(bench: Bench, pack: Path, out: Path) -> Path:
-    """Write the graph with the tensors of a task as constants."""
-    import onnx
-
-    model = onnx.load(bench.bundle.graph_path)
-    tensors = read_pack(pack).tensors.graph_inputs()
-    kept = [value for value in model.graph.input if value.name not in tensors]
-    constants = [each for each in model.graph.initializer if each.name not in tensors]
-    constants += [onnx.numpy_helper.from_array(array, name) for name, array in tensors.items()]
-    for field, values in ((model.graph.input, kept), (model.graph.initializer, constants)):
-        del field[:]
-        field.extend(values)
-    onnx.save(model, out)
-    return out
-
-
-def reload_milliseconds(folder: Path) -> float:
-    """Return the CPU milliseconds to open a session of a baked graph again, the median of five."""
-    path, took = sorted(folder.glob("*.onnx"))[0], []
-    for _ in range(5):
-        started = time.process_time()
-        open_session(path, CPU, threads=1)
-        took.append(time.process_time() - started)
-    return 1e3 * float(np.median(took))
-
-
-def lora_adapters(bench: Bench, inputs: ModelInputs, folder: Path) -> Peer:
-    """Return onnxruntime's own adapters on our graph."""
-    library = import_onnxruntime()
-    session: Any = open_session(bench.bundle.graph_path, CPU, threads=1)
-    adapters, options = [], []
-    for path in bench.packs:
-        out = folder / f"{path.stem}.onnx_adapter"
-        written = library.AdapterFormat()
-        tensors = read_pack(path).tensors.graph_inputs()
-        written.set_parameters(
-            {name: library.OrtValue.ortvalue_from_numpy(array) for name, array in tensors.items()}
-        )
-        written.export_adapter(str(out))
-        adapters.append(library.LoraAdapter())
-        adapters[-1].Load(str(out))
-        options.append(library.RunOptions())
-        options[-1].add_active_adapter(adapters[-1])
-    turn = itertools.cycle(options)
-    return Peer(
-        len(adapters),
-        lambda: (session.run([FEATURES], dict(inputs), options[0]), adapters),
-        lambda: session.run([FEATURES], dict(inputs), next(turn)),
-    )
-
-
-def peft_adapters(bench: Bench, inputs: ModelInputs, folder: Path) -> Peer:
-    """Return LoRA of the same rank on queries and values in torch, switched by `peft`."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModel
-
-    torch.set_num_threads(1)
-    size = {} if bench.image_size is None else {"image_size": bench.image_size}
-    model = AutoModel.from_pretrained(bench.source, add_pooling_layer=False, **size).eval()
-    targets = ["query", "value"] if hasattr(model, "encoder") else ["q_proj", "v_proj"]
-    config = LoraConfig(r=RANK, target_modules=targets)
-    tuned = get_peft_model(model, config, adapter_name="0")
-    for number in range(1, TASKS):
-        tuned.add_adapter(str(number), config)
-    tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
-    turn = itertools.cycle(map(str, range(TASKS)))
-
-    @torch.inference_mode()
-    def call() -> None:
-        tuned(**tensors)
-
-    def switch() -> None:
-        tuned.set_adapter(next(turn))
-        call()
-
-    return Peer(TASKS, call, switch, lambda: tuned.set_adapter(next(turn)))
-
-
-PEERS: dict[str, Callable[[Bench, ModelInputs, Path], Peer]] = {
-    "a session per task": session_per_task,
-    "onnxruntime LoraAdapter": lora_adapters,
-    "torch + peft.set_adapter": peft_adapters,
-}
 
 
 def microseconds(case: Case, *, times: int = 50) -> float:
