@@ -2,8 +2,8 @@
 
     python scripts/backbone_tables.py docs/backbones/vit-64.md
 
-The card has places `<!-- KIND FILE -->`; KIND is `transfer`, `pairs`, `cost` or `compared` (short runs side by side),
-and FILE is named as it lies beside the card.
+The card has places `<!-- KIND FILE -->`: `trained`, `transfer`, `pairs`, `cost`, `compared` (trainings side by side);
+FILE is named as it lies beside the card.
 """
 
 from __future__ import annotations
@@ -20,6 +20,24 @@ from pages import fill_tables
 Result = Mapping[str, Any]
 
 REFERENCE = "ViT-Tiny/16 at 224"
+
+
+def trained_table(result: Result) -> str:
+    """Return how the backbone was trained and what it reached, of the first of the file."""
+    ((_, found), *_) = result["training"].items()
+    passes = found["images_seen"] / found["train_images"]
+    facts = {
+        "training images, classes": f"{found['train_images']:,}, {found['classes']}",
+        "images seen": f"{found['images_seen']:,} in {found['steps']:,} steps, {passes:.1f} passes",
+        "time": f"{found['seconds'] / 60:.0f} minutes; {found['processes']} process of {found['threads']} threads",
+        "machine": found["machine"],
+        "versions": ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
+        "top-1": f"**{found['validation_top1']:.1f} %** of {found['validation_images']:,} validation images",
+        "parameters": f"{found['parameters'] / 1e6:.2f} million",
+        "multiply-accumulates of one image": f"{found['macs'] / 1e6:.0f} million",
+        "sha256 of the weights": f"`{found['weights_sha256']}`",
+    }
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())])
 
 
 def transfer_table(result: Result) -> str:
@@ -69,6 +87,7 @@ def compared_table(result: Result) -> str:
 
 
 TABLES = {
+    "trained": trained_table,
     "transfer": transfer_table,
     "pairs": pairs_table,
     "cost": cost_table,
