@@ -31,6 +31,10 @@ class Generator(Protocol):
         """Return what `forward` returns."""
         ...
 
+    def explore(self, embeddings: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return the rows of T tasks, [T, L, rows, D], as a step of training sees them; what ships is `forward`."""
+        ...
+
     def begin_task(self, position: int) -> None:
         """Freeze what is trained in the first task only.
 

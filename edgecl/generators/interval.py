@@ -123,6 +123,11 @@ class IntervalGenerator(nn.Module):
         offset = torch.rand(embedding.shape, generator=generator).to(embedding) * 2 - 1
         return self.generate(embedding + radius * offset)
 
+    def explore(self, embeddings: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return the rows [T, L, rows, D] of a random point of the box of each embedding [T, 2, E]."""
+        box = self.box(embeddings)
+        return self.sample(box.centre, box.radius, generator=generator)
+
     def begin_task(self, position: int) -> None:
         """Freeze the embeddings of blocks and rows after the first task, unless they are trained always."""
         self.rowwise.begin_task(position)

@@ -86,6 +86,10 @@ class RecurrentGenerator(nn.Module):
         rows: Tensor = self.output(self._hidden(embeddings))
         return rows
 
+    def explore(self, embeddings: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return what `forward` returns: a step of training sees what ships."""
+        return self.forward(embeddings)
+
     def begin_task(self, position: int) -> None:
         """Freeze the weights from state to state after the first task, if the mode says so."""
         is_trained = position == 0 or self.config.mode == "regularised"

@@ -146,6 +146,10 @@ class RowwiseGenerator(nn.Module):
         rows: Tensor = self.output(self.activation(self.input(self.inputs(embeddings))))
         return rows
 
+    def explore(self, embeddings: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return what `forward` returns: a step of training sees what ships."""
+        return self.forward(embeddings)
+
     def begin_task(self, position: int) -> None:
         """Freeze the embeddings of blocks and rows after the first task, unless they are trained always."""
         is_trained = position == 0 or self.config.layer_embedding == "always"

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from edgecl.generators import (
-    IntervalGenerator,
     adam_step,
     ahead,
     choose_tasks,
@@ -58,14 +57,8 @@ class Hypernetwork:
         return rows
 
     def explore(self, embedding: Tensor, random: torch.Generator) -> Tensor:
-        """Return the rows [L, rows, D] that a step of training sees: those of a random point of an interval's box.
-
-        Every other network has points for boxes, and a step sees what would ship.
-        """
-        if not isinstance(self.network, IntervalGenerator):
-            return self.generate(embedding)
-        box = self.network.box(embedding[None])
-        return self.network.sample(box.centre, box.radius, generator=random)[0]
+        """Return the rows [L, rows, D] of one task as a step of training sees them; differentiable."""
+        return self.network.explore(embedding[None], generator=random)[0]
 
     def guide(self, task: NewTask) -> EmbeddingGuide | None:
         """Return what guides the embedding of a new task; None without known relations."""
