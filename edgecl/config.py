@@ -101,6 +101,8 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
             they are measurably better for the new items).
         proposal: What the gate is asked about: the running `average`, or each of the `candidates` (`tasks`).
         average_rate: How far the average moves to each task; 1.0 is the task before alone.
+        evidence: What decides on the average: gains of the whole `stream` so far, or of the new `task` alone. Of single
+            tasks the new one decides alone.
         chooser: How a proposal is compared with the identity: accuracy of LDA in `folds`, or the score `h_lwc`.
         margin: Paired standard errors by which a proposal must beat the identity.
         prefer: Among earlier tasks that are alike by a standard error: the `newest`, or always the `best`.
@@ -111,6 +113,7 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     start: Literal["identity", "gated", "average"] = "identity"
     proposal: Literal["average", "tasks"] = "average"
     average_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    evidence: Literal["stream", "task"] = "stream"
     chooser: Literal["folds", "h_lwc"] = "folds"
     margin: Annotated[float, Meta(ge=0)] = 1.0
     prefer: Literal["best", "newest"] = "newest"

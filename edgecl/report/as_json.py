@@ -93,6 +93,7 @@ def _run(run: MeasuredRun) -> dict[str, Any]:
                 "peak_bytes": task.peak_bytes,
                 "parent": task.parent,
                 "parent_gains": msgspec.to_builtins(task.parent_gains),
+                "parent_evidence": msgspec.to_builtins(task.parent_evidence),
                 "shipped_unchanged": is_same,
             }
             for task, is_same in zip(run.tasks, run.shipped.unchanged, strict=True)

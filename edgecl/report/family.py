@@ -49,4 +49,9 @@ def _gain(task: TaskRecord) -> str:
     gain = task.parent_gains.get(task.parent or "")
     if gain is None:
         return ""
-    return element("span", text(f" {gain.points:+.1f} ± {gain.error:.1f} points"), class_="gain")
+    said = f" {gain.points:+.1f} ± {gain.error:.1f} points"
+    if task.parent_evidence is not None:
+        said += (
+            f", with the tasks before {task.parent_evidence.points:+.1f} ± {task.parent_evidence.error:.1f}"
+        )
+    return element("span", text(said), class_="gain")

@@ -2,13 +2,14 @@
 
 For each candidate the items' features are classified by shrunk LDA in cross-validation. A candidate is taken only
 if it beats the untouched backbone by more than the noise of the paired comparison: a careless warm start costs more
-than a good one gains.
+than a good one gains. A few items say little, but what the tasks of a stream have in common shows in many of them:
+gains of earlier tasks can be pooled with those of the new one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from edgecl.similarity import Similarity
 
 SHRINKAGE = 0.5
 MOST_FOLDS = 5
+SMALLEST_ERROR = 1e-6
 PER_CLASS = 10
 """Items of a class that are looked at, so that a task costs one forward pass of few items per candidate."""
 
@@ -30,7 +32,7 @@ class Gain:
 
     Attributes:
         points: Cross-validated accuracy above that of the untouched backbone, percent points.
-        error: Standard error of the paired difference, percent points.
+        error: Standard error of the paired difference, percent points; at least that of one item that differs.
     """
 
     points: float
@@ -69,7 +71,7 @@ def gains(identity: NDArray[np.bool_], candidates: Mapping[str, NDArray[np.bool_
     for name, hits in candidates.items():
         difference = 100.0 * (hits.astype(np.float64) - identity)
         error = float(difference.std(ddof=1)) / len(difference) ** 0.5
-        measured[name] = Gain(float(difference.mean()), error)
+        measured[name] = Gain(float(difference.mean()), max(error, 100.0 / len(difference)))
     return measured
 
 
@@ -90,6 +92,21 @@ def score_gains(identity: Similarity, candidates: Mapping[str, Similarity]) -> d
         error = widen * float(np.std(difference)) if math.isfinite(widen) else math.inf
         measured[name] = Gain(similarity.value - identity.value, error)
     return measured
+
+
+def pooled(measured: Sequence[Gain]) -> Gain:
+    """Return the gain that several tasks show together: their mean, weighted by the inverse of the variances.
+
+    The fixed-effect model of meta-analysis (Borenstein et al. 2009, chapter 11). Gains of infinite error say nothing.
+
+    Args:
+        measured: One gain of each task, one of them at least.
+    """
+    weights = np.array([max(gain.error, SMALLEST_ERROR) ** -2 for gain in measured])
+    if not weights.any():
+        return Gain(0.0, math.inf)
+    mean = float(weights @ [gain.points for gain in measured] / weights.sum())
+    return Gain(mean, float(weights.sum() ** -0.5))
 
 
 def choose_parent(

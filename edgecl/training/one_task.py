@@ -153,6 +153,7 @@ def finish(
         predictions_sha256=predictions_digest(predicted),
         parent=begun.start.parent,
         parent_gains=dict(begun.start.gains),
+        parent_evidence=begun.start.evidence,
         validation=progress.validation,
         size_bytes=rounded.size_bytes
         if rounded

@@ -55,6 +55,7 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         predictions_sha256: Of the predicted classes of the test items.
         parent: Earlier task whose modules it started from.
         parent_gains: What each candidate for that gained over a fresh start, in points of its chooser, with the error.
+        parent_evidence: What decided on the start, where the gains of earlier tasks were pooled with this one's.
         validation: Accuracy on the items that were held back to choose the epoch, after each epoch, percent.
         size_bytes: Of the task's tensors as they are packed; of a peer, its parameters in the same type.
         shared_bytes: Of what all tasks share on the workstation, after this task.
@@ -80,6 +81,7 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     predictions_sha256: str | None = None
     parent: str | None = None
     parent_gains: dict[str, Gain] = {}
+    parent_evidence: Gain | None = None
     validation: tuple[float, ...] = ()
     size_bytes: int | None = None
     shared_bytes: int = 0

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save
 from edgecl.errors import RunError
 from edgecl.similarity import Similarity, estimate
 from edgecl.training.features import features
-from edgecl.training.gate import Gain, choose_parent, fold_hits, gains, gate_items, score_gains
+from edgecl.training.gate import Gain, choose_parent, fold_hits, gains, gate_items, pooled, score_gains
 from edgecl_runtime.durable import write_durably
 
 if TYPE_CHECKING:
@@ -37,10 +37,12 @@ class Start:
     Attributes:
         modules: Earlier task that it starts from, the newest one of several, and the tensors; None for the identity.
         gains: What each proposal gained on the new task's items.
+        evidence: What decided instead, where earlier tasks count too.
     """
 
     modules: tuple[str, TaskTensors] | None = None
     gains: Mapping[str, Gain] = field(default_factory=dict)
+    evidence: Gain | None = None
 
     @property
     def parent(self) -> str | None:
@@ -86,8 +88,21 @@ def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
     under = {name: features_under(session, items, task) for name, task in proposed.items()}
     compared = _gains_by_folds if transfer.chooser == "folds" else _gains_by_score
     measured = compared(bare[rows], under, ready.data.train.targets[rows])
+    if transfer.proposal == "average" and transfer.evidence == "stream":
+        return _by_the_stream(run, transfer, proposed, measured)
     parent = choose_parent(measured, margin=transfer.margin, prefer=transfer.prefer)
     return Start(None if parent is None else (parent, proposed[parent]), measured)
+
+
+def _by_the_stream(
+    run: Run, transfer: TransferConfig, proposed: Mapping[str, TaskTensors], measured: Mapping[str, Gain]
+) -> Start:
+    """Return the average if the tasks so far speak for it together, and the new one does not speak against it."""
+    ((name, gain),) = measured.items()
+    evidence = pooled([*(past for task in run.tasks for past in task.parent_gains.values()), gain])
+    is_wanted = evidence.points > max(0.0, transfer.margin * evidence.error)
+    is_opposed = gain.points < -transfer.margin * gain.error
+    return Start((name, proposed[name]) if is_wanted and not is_opposed else None, measured, evidence)
 
 
 def _average(run: Run, transfer: TransferConfig) -> tuple[str, TaskTensors]:

@@ -163,6 +163,12 @@ def test_a_task_stands_below_the_one_it_started_from(tmp_path: Path) -> None:
     assert "parents-1" in page.figures
 
 
+def test_a_start_by_what_the_stream_gained_shows_that_too(tmp_path: Path) -> None:
+    start = {"parent": "bolts", "parent_gains": {"bolts": make_gain(0.2)}, "parent_evidence": make_gain(3.1)}
+    run = make_run(tmp_path / "gated-0", [make_record("bolts"), make_record("leaves", 1, **start)])
+    assert "+0.2 ± 1.0 points, with the tasks before +3.1 ± 1.0" in page_of(tmp_path, run).texts
+
+
 def test_a_defect_is_an_alert(tmp_path: Path) -> None:
     run = make_plain_run(tmp_path / "run", 80.0, 70.0)
     save_after(run, "leaves", {"bolts": 74.0, "leaves": 70.0}, changed_tasks=["bolts"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecl.similarity import Similarity
-from edgecl.training.gate import PER_CLASS, Gain, choose_parent, fold_hits, gains, gate_items, score_gains
+from edgecl.training.gate import (
+    PER_CLASS,
+    Gain,
+    choose_parent,
+    fold_hits,
+    gains,
+    gate_items,
+    pooled,
+    score_gains,
+)
 
 TARGETS = np.arange(12) % 3
 
@@ -62,6 +72,21 @@ def test_a_gain_is_the_paired_difference_with_its_standard_error() -> None:
     identity, candidate = np.array([1, 0, 0, 1], bool), np.array([1, 1, 0, 1], bool)
     gain = gains(identity, {"a": candidate})["a"]
     assert (gain.points, gain.error) == pytest.approx((25.0, 50.0 / 4**0.5))
+
+
+def test_no_difference_at_all_is_as_uncertain_as_one_item() -> None:
+    hits = np.array([1, 0, 0, 1], bool)
+    assert gains(hits, {"a": hits})["a"] == Gain(0.0, 25.0)
+
+
+def test_gains_of_several_tasks_are_weighted_by_their_certainty() -> None:
+    together = pooled([Gain(2.0, 1.0), Gain(10.0, 2.0)])
+    assert (together.points, together.error) == pytest.approx(((2.0 + 10.0 / 4) / 1.25, 1.25**-0.5))
+
+
+def test_a_gain_that_nothing_is_known_of_does_not_count() -> None:
+    assert pooled([Gain(2.0, 1.0), Gain(9.0, math.inf)]) == Gain(2.0, 1.0)
+    assert pooled([Gain(9.0, math.inf)]) == Gain(0.0, math.inf)
 
 
 def test_without_candidates_a_task_starts_afresh() -> None:

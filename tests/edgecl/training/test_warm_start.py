@@ -14,7 +14,7 @@ from edgecl.config import RunConfig
 from edgecl.errors import RunError
 from edgecl.training.checkpoint import Progress
 from edgecl.training.features import learner_features
-from edgecl.training.gate import Gain
+from edgecl.training.gate import Gain, pooled
 from edgecl.training.loop import Lesson, train_lessons
 from edgecl.training.run import Run
 from edgecl.training.train import add_tasks, train_stream
@@ -102,6 +102,36 @@ def test_a_task_that_gains_by_the_average_starts_from_it(
     assert run.task("new").parent == "near"
     assert np.array_equal(run.tensors("new").adapter_up, average)
     assert not np.array_equal(run.tensors("near").adapter_up, average)
+
+
+@pytest.mark.parametrize(
+    ("own", "parent"),
+    [(Gain(1.0, 5.0), "near"), (Gain(-4.0, 5.0), "near"), (Gain(-6.0, 5.0), None)],
+)
+def test_what_the_tasks_before_gained_counts_unless_the_new_one_speaks_against_it(  # noqa: PLR0917 - fixtures
+    tmp_path: Path,
+    config: RunConfig,
+    data: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    own: Gain,
+    parent: str | None,
+) -> None:
+    found = iter([{"far": Gain(9.0, 1.0)}, {"near": own}])
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: next(found))
+    run = train(changed(config, transfer={"proposal": "average"}), tmp_path / "run", data)
+    record = run.task("new")
+    assert (record.parent, record.parent_gains) == (parent, {"near": own})
+    assert record.parent_evidence == pooled([Gain(9.0, 1.0), own])
+
+
+def test_what_the_tasks_before_gained_does_not_count_where_a_task_is_judged_alone(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([{"far": Gain(9.0, 1.0)}, {"near": Gain(1.0, 5.0)}])
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: next(found))
+    alone = changed(config, transfer={"proposal": "average", "evidence": "task"})
+    record = train(alone, tmp_path / "run", data).task("new")
+    assert (record.parent, record.parent_evidence) == (None, None)
 
 
 def test_a_rate_of_one_is_always_the_task_before(
