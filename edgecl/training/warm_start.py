@@ -98,6 +98,8 @@ def _by_the_stream(
     run: Run, transfer: TransferConfig, proposed: Mapping[str, TaskTensors], measured: Mapping[str, Gain]
 ) -> Start:
     """Return the average if the tasks so far speak for it together, and the new one does not speak against it."""
+    if not measured:
+        return Start()  # so few items give no number
     ((name, gain),) = measured.items()
     evidence = pooled([*(past for task in run.tasks for past in task.parent_gains.values()), gain])
     is_wanted = evidence.points > max(0.0, transfer.margin * evidence.error)

@@ -195,7 +195,7 @@ class PackManifest:
         metrics: Figures measured at export, by name.
         min_runtime: The oldest edgecl-runtime that runs the pack, "major.minor.patch".
         device_class: The devices it is meant for, or None for all.
-        parent: The earlier task whose modules this one started from, or None.
+        parent: The earlier task whose modules this one started from, of an average the newest one, or None.
         head: How features become scores.
         tensors: Stored type and shape by tensor name.
         tensors_sha256: sha256 of all tensor bytes of the file.

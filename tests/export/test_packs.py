@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -113,6 +114,15 @@ def test_an_exported_task_and_the_same_task_built_alone_are_the_same_bytes(
     out = tmp_path / "hues.ecpack"
     add_pack(image_field.run, "hues", bundle_folder=image_field.bundle, out=out, version=1)
     assert out.read_bytes() == image_field.pack("hues").read_bytes()
+
+
+def test_a_pack_names_the_task_it_started_from(image_field: Field, tmp_path: Path) -> None:
+    run = image_field.copy_run(tmp_path)
+    record = msgspec.structs.replace(run.task("shades"), parent="hues")
+    run.save_task(record, Learned(run.tensors("shades"), peer={}, state={}), run.heldout("shades"))
+    add_pack(run, "shades", bundle_folder=image_field.bundle, out=tmp_path / "shades.ecpack", version=2)
+    assert read_pack(tmp_path / "shades.ecpack").manifest.parent == "hues"
+    assert read_pack(image_field.pack("shades")).manifest.parent is None
 
 
 def test_a_higher_version_replaces_a_lower_one(image_field: Field, tmp_path: Path) -> None:

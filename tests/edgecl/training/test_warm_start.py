@@ -251,6 +251,13 @@ def test_the_distance_of_signatures_is_that_of_bures() -> None:
     assert one.distance(other) == pytest.approx((2.0**2 + 4.0**2) + (2.0**2 + 4.0**2))
 
 
+def test_a_score_that_gives_no_number_starts_nothing(tmp_path: Path, config: RunConfig) -> None:
+    few = {name: make_image_data(tmp_path / f"{name}.npz", items=8, classes=4) for name in ("far", "near")}
+    asked = changed(config, transfer={"chooser": "h_lwc", "proposal": "average"})
+    record = train(asked, tmp_path / "run", few).task("near")
+    assert (record.parent, record.parent_gains, record.parent_evidence) == (None, {}, None)
+
+
 def test_the_score_may_choose_instead_of_the_folds(
     tmp_path: Path, config: RunConfig, data: dict[str, Path]
 ) -> None:
