@@ -3,7 +3,8 @@
     python scripts/arms_tables.py docs/transfer.md
 
 Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all arms of a result file, between
-`<!-- tasks FILE -->` and `<!-- /tasks FILE -->` that of its tasks. Files are named as they lie beside the page.
+`<!-- tasks FILE -->` and `<!-- /tasks FILE -->` that of its tasks; `transfer` is the table of forward transfer.
+Files are named as they lie beside the page.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +21,33 @@ from pages import fill_tables
 Result = Mapping[str, Any]
 
 FLOOR_ROW = "best floor, task by task"
+CEILING_ARM, CEILING_NOTE = "joint", ", the ceiling"
 
 
 def arms_table(result: Result) -> str:
     """Return what each arm reached, on the mean of the tasks that can tell arms apart."""
     summary = result["summary"]
+    columns = {name: cell for name, cell in COLUMNS.items() if any(map(cell, summary["arms"].values()))}
     lines = [
-        "| arm | accuracy % | over the best floor | after the last task | kB a task | kB shared | s a task |",
-        "|---|---|---|---|---|---|---|",
-        f"| {FLOOR_ROW} | {summary['mean_best_floor']:.1f} | | | | | |",
+        f"| arm | {' | '.join(columns)} |",
+        "|---" * (len(columns) + 1) + "|",
+        f"| {FLOOR_ROW} | {summary['mean_best_floor']:.1f} |{' |' * (len(columns) - 1)}",
     ]
     for arm, found in summary["arms"].items():
-        cells = (
-            spread(found["score"]),
-            spread(found["gain_over_best_floor"], sign="+"),
-            spread(found["at_the_end"]) if "at_the_end" in found else "",
-            f"{found['bytes_per_task'] / 1e3:.0f}",
-            f"{found['shared_bytes'] / 1e3:.0f}",
-            f"{found['seconds_per_task']:.0f}",
-        )
-        lines.append(f"| `{arm}` | {' | '.join(cells)} |")
+        name = f"`{arm}`{CEILING_NOTE if arm == CEILING_ARM else ''}"
+        lines.append(f"| {name} | {' | '.join(cell(found) for cell in columns.values())} |")
+    return "\n".join(lines)
+
+
+def transfer_table(result: Result) -> str:
+    """Return the forward transfer of each arm that has one."""
+    lines = ["| arm | forward transfer | over seeds | against |", "|---|---|---|---|"]
+    for arm, found in result["summary"]["arms"].items():
+        transfer = found.get("forward_transfer")
+        if transfer is not None:
+            over_seeds = f"± {transfer['standard_error_over_seeds']:.2f}"
+            points = f"{transfer['points']:+.2f} ± {transfer['standard_error']:.2f}"
+            lines.append(f"| `{arm}` | {points} | {over_seeds} | `{transfer['against']}` |")
     return "\n".join(lines)
 
 
@@ -67,7 +75,23 @@ def spread(value: Mapping[str, float], *, sign: str = "") -> str:
     return f"{value['mean']:{sign}.1f} ± {value['sd']:.1f}"
 
 
-TABLES = {"arms": arms_table, "tasks": tasks_table}
+def _megabytes(found: Result, key: str) -> str:
+    return f"{found[key] / 1e6:.0f}" if found.get(key) else ""
+
+
+COLUMNS: dict[str, Callable[[Result], str]] = {
+    "accuracy %": lambda found: spread(found["score"]),
+    "over the best floor": lambda found: spread(found["gain_over_best_floor"], sign="+"),
+    "after the last task": lambda found: spread(found["at_the_end"]) if "at_the_end" in found else "",
+    "largest change": lambda found: f"{found['largest_change']:.1f}" if "largest_change" in found else "",
+    "task not told": lambda found: spread(found["class_incremental"]) if "class_incremental" in found else "",
+    "kB a task": lambda found: f"{found['bytes_per_task'] / 1e3:.0f}",
+    "kB shared": lambda found: f"{found['shared_bytes'] / 1e3:.0f}",
+    "peak MB": lambda found: _megabytes(found, "peak_bytes"),
+    "s a task": lambda found: f"{found['seconds_per_task']:.0f}",
+}
+
+TABLES = {"arms": arms_table, "tasks": tasks_table, "transfer": transfer_table}
 
 
 def main() -> int:

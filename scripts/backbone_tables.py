@@ -23,8 +23,8 @@ REFERENCE = "ViT-Tiny/16 at 224"
 
 
 def trained_table(result: Result) -> str:
-    """Return how the backbone was trained and what it reached, of the first of the file."""
-    ((_, found), *_) = result["training"].items()
+    """Return how the measured backbone was trained and what it reached."""
+    found = result["training"][result["backbone"]]
     passes = found["images_seen"] / found["train_images"]
     facts = {
         "training images, classes": f"{found['train_images']:,}, {found['classes']}",

@@ -153,7 +153,12 @@ def features_of(backbone: Backbone) -> Encoder:
 
 def backbones(wanted: argparse.Namespace) -> dict[str, Backbone]:
     """Return the backbones that are compared, by name."""
-    found = {folder.name: load_backbone(str(folder)) for folder in (wanted.backbone, *wanted.others)}
+    folders = (wanted.backbone, *wanted.others)
+    if len({folder.name for folder in folders}) < len(folders):
+        raise SystemExit(
+            "--others: two backbones have the same folder name; rename one, it is their name here"
+        )
+    found = {folder.name: load_backbone(str(folder)) for folder in folders}
     with tempfile.TemporaryDirectory() as tiny:
         convert_timm_vit(wanted.data / "backbones" / "vit_tiny_p16_224_f16.npz", Path(tiny))
         for size in wanted.vit_tiny_sizes:
@@ -240,7 +245,7 @@ def measure_all(wanted: argparse.Namespace) -> dict[str, Any]:
         log.info("%s: %.0f s", name, time.monotonic() - begun)
     digits = load_set(wanted.data / "tasks", "digits", wanted.seed)
     return {
-        "command": "python scripts/measure_backbone_transfer.py",
+        "backbone": wanted.backbone.name,
         "seed": wanted.seed,
         "weights_sha256": hashlib.sha256((wanted.backbone / "model.safetensors").read_bytes()).hexdigest(),
         "versions": {

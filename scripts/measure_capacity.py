@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-from measure_arms import STREAMS, spread, stream_tasks
+from arms_summary import spread
+from measure_arms import STREAMS, stream_tasks
 
 from edgecl.cli.output import TrainingConsole, note
 from edgecl.config import read_config

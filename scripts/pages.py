@@ -30,5 +30,7 @@ def fill_places(page: Path, tables: Mapping[str, str]) -> None:
     text = page.read_text(encoding="utf-8")
     for name, table in tables.items():
         place = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
-        text = place.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
+        text, count = place.subn(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
+        if not count:
+            raise SystemExit(f"{page}: found no place for {name!r}, expected it to end with <!-- /{name} -->")
     page.write_text(text, encoding="utf-8")

@@ -1,0 +1,93 @@
+"""The scripts that measure learning work on toy data."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.edgecl.factories import make_image_folder
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+QUICK = ("training.epochs=1", "training.min_steps=0", "training.heldout_items=4", "training.device=cpu")
+SMALL = "adaprefix:method.rank=2"
+
+
+def make_noise(folder: Path) -> None:
+    """Write images of three classes that nothing tells apart: a floor far below what counts as solved."""
+    random = np.random.default_rng(0)
+    for number in range(36):
+        path = folder / f"class-{number % 3}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, (16, 16, 3), np.uint8)).save(path)
+
+
+def measure(script: str, folder: Path, *words: str) -> dict[str, Any]:
+    """Run a script on the four domains of PACS, made of toys, and return what it wrote."""
+    for domain in ("art_painting", "cartoon", "photo", "sketch"):
+        make_noise(folder / "data" / f"pacs-{domain}")
+    vit, out = make_image_folder(folder / "vit"), folder / "out.json"
+    places = ("--data", folder / "data", "--backbone", vit, "--runs", folder / "runs", "--out", out)
+    subprocess.run(
+        [sys.executable, SCRIPTS / script, "pacs", *words, "--seeds", "0", *places, "--set", *QUICK],
+        check=True,
+        capture_output=True,
+    )
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What an arm, the same with other settings and another method reach."""
+    words = ("--arms", "adaprefix", SMALL, "adaprefix++", "--alone", "adaprefix")
+    left = ("--per-class", "3", "--leave-out", "photo")
+    return measure("measure_arms.py", tmp_path_factory.mktemp("arms"), *words, *left)
+
+
+def test_arms_are_measured_beside_the_floor(arms: dict[str, Any]) -> None:
+    assert list(arms["runs"]) == ["linear-head", "adaprefix", SMALL, "adaprefix++"]
+    assert all(len(runs[0]["tasks"]) == 4 for runs in arms["runs"].values())
+    assert set(arms["summary"]["best_floor"]) == {"art-painting", "cartoon", "photo", "sketch"}
+
+
+def test_settings_of_an_arm_are_its_own(arms: dict[str, Any]) -> None:
+    size = {arm: found["bytes_per_task"] for arm, found in arms["summary"]["arms"].items()}
+    assert size[SMALL] < size["adaprefix"]
+
+
+def test_transfer_is_measured_against_the_same_method_alone(arms: dict[str, Any]) -> None:
+    found = arms["summary"]["arms"]
+    assert found[SMALL]["forward_transfer"]["against"] == "adaprefix"
+    assert "forward_transfer" not in found["adaprefix++"]
+
+
+def test_the_command_is_told_without_places(arms: dict[str, Any], tmp_path: Path) -> None:
+    assert "--per-class 3" in arms["command"]
+    assert "--data DATA" in arms["command"]
+    assert tmp_path.anchor + "tmp" not in arms["command"]
+
+
+def test_accuracy_is_measured_against_bytes(tmp_path: Path) -> None:
+    found = measure("measure_capacity.py", tmp_path, "--sizes", "2,0", "4,2", "--only", "photo", "sketch")
+    small, large = found["curve"]
+    assert small["int8"]["bytes_per_task"] < small["float16"]["bytes_per_task"]
+    assert small["float16"]["bytes_per_task"] < large["float16"]["bytes_per_task"]
+
+
+def test_an_unclosed_place_of_a_table_is_an_error(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    shutil.copy(SCRIPTS.parent / "docs" / "results" / "transfer-omniglot-5.json", tmp_path / "found.json")
+    page.write_text("<!-- arms found.json -->\nno end\n", encoding="utf-8")
+    called = subprocess.run(
+        [sys.executable, SCRIPTS / "arms_tables.py", page], check=False, capture_output=True, text=True
+    )
+    assert called.returncode != 0
+    assert "<!-- /arms found.json -->" in called.stderr
