@@ -75,6 +75,8 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
         lookahead: Measure the drift where the next step would lead.
         guidance: `none`, or how measured similarity guides a task embedding: `distance`, `decoder`, `paper`.
         guidance_from: Similarity that guides: `h_lwc`, or for ablations `permuted` labels or `random` numbers.
+        guidance_normalization: Scores become distances `relative` to the other tasks and the noise, by `ahp_ratio` as
+            published, or by `ahp_winrate`, a tournament over subsamples.
         guidance_weight: Weight of the guidance per known task, at most 1 in all.
     """
 
@@ -90,6 +92,7 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     lookahead: bool = True
     guidance: Literal["none", "distance", "decoder", "paper"] = "none"
     guidance_from: Literal["h_lwc", "permuted", "random"] = "h_lwc"
+    guidance_normalization: Literal["relative", "ahp_ratio", "ahp_winrate"] = "relative"
     guidance_weight: Annotated[float, Meta(ge=0)] = 0.05
 
 
@@ -99,10 +102,11 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         start: `identity`, `average` (always the running average of the latest tasks), or `gated` (earlier modules where
             they are measurably better for the new items).
-        proposal: What the gate is asked about: the running `average`, or each of the `candidates` (`tasks`).
+        proposal: What the gate is asked about: the running `average`, a `mixture` of earlier tasks by how near they
+            are, or each of the `candidates` (`tasks`).
         average_rate: How far the average moves to each task; 1.0 is the task before alone.
-        evidence: What decides on the average: gains of the whole `stream` so far, or of the new `task` alone. Of single
-            tasks the new one decides alone.
+        evidence: What decides on the average or the mixture: gains of the whole `stream` so far, or of the new `task`
+            alone. On single tasks the new one decides alone.
         chooser: How a proposal is compared with the identity: accuracy of LDA in `folds`, or the score `h_lwc`.
         margin: Paired standard errors by which a proposal must beat the identity.
         prefer: Among earlier tasks that are alike by a standard error: the `newest`, or always the `best`.
@@ -111,7 +115,7 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     start: Literal["identity", "gated", "average"] = "identity"
-    proposal: Literal["average", "tasks"] = "average"
+    proposal: Literal["average", "mixture", "tasks"] = "average"
     average_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
     evidence: Literal["stream", "task"] = "stream"
     chooser: Literal["folds", "h_lwc"] = "folds"

@@ -21,6 +21,9 @@ from edgecl.training.run import Run
 
 Row = dict[str, Any]
 
+PROTOCOLS = ("class_incremental", "domain_incremental")
+"""Accuracies when nobody says which task an item is of."""
+
 CEILING = 95.0
 """Percent: tasks whose best floor is above it on the mean of all seeds cannot tell methods apart."""
 
@@ -68,8 +71,9 @@ class Measured:
                 row["at_the_end"] = now.balanced_accuracy if task.dominated else now.accuracy
                 row["shipped_unchanged"] = last.shipped_unchanged[task.name]
                 row["drift"] = last.drift[task.name]
-            if last is not None and task.name in last.class_incremental:
-                row["class_incremental"] = last.class_incremental[task.name]
+            for protocol in PROTOCOLS:
+                if last is not None and task.name in getattr(last, protocol):
+                    row[protocol] = getattr(last, protocol)[task.name]
             rows.append(row)
         return rows
 
@@ -137,8 +141,9 @@ def arm_summary(runs: Sequence[Measured], counted: Sequence[str]) -> dict[str, A
         found["largest_change"] = round(max(abs(row["score"] - row["at_the_end"]) for row in every), 2)
         found["largest_drift"] = max(row["drift"] for row in every)
         found["shipped_unchanged"] = all(row["shipped_unchanged"] for row in every)
-    if all("class_incremental" in row for row in every):
-        found["class_incremental"] = spread(mean("class_incremental"))
+    for protocol in PROTOCOLS:
+        if all(protocol in row for row in every):
+            found[protocol] = spread(mean(protocol))
     return found
 
 

@@ -113,12 +113,14 @@ class AfterTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         drift: Relative change of what would be shipped now, against what was: Frobenius norm over all modules.
         class_incremental: Accuracy on the test items of each task when nobody says which task they are of, percent:
             task and class must both be right; empty if it was not measured.
+        domain_incremental: The same with the class alone to be right; only of tasks that all have the same classes.
     """
 
     now: dict[str, Score]
     shipped_unchanged: dict[str, bool]
     drift: dict[str, float]
     class_incremental: dict[str, float] = {}
+    domain_incremental: dict[str, float] = {}
 
 
 def require_same(found: RunRecord, wanted: RunRecord, folder: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from edgecl.errors import DataError, EdgeclError
@@ -72,22 +73,28 @@ class Revisit:
             if record.predictions_sha256 is not None:
                 unchanged[record.name] = predictions_digest(predicted) == record.predictions_sha256
             drift[record.name] = _relative_change(current, shipped)
-        agnostic = self._class_incremental(tuple(now)) if is_last else {}
+        after = AfterTask(now, unchanged, drift)
+        if is_last and self._session.config.evaluation.class_incremental:
+            after = self._agnostic(after)
         if now and self._session.workers.is_first:
-            run.save_after(name, AfterTask(now, unchanged, drift, agnostic))
+            run.save_after(name, after)
         self._session.workers.wait()
 
-    def _class_incremental(self, names: tuple[str, ...]) -> dict[str, float]:
-        """Return the accuracy on each task's test items when every task answers and the surest is believed."""
-        if not self._session.config.evaluation.class_incremental:
-            return {}
-        tensors = [self._session.run.tensors(name).rounded(PACK_DTYPE) for name in names]
-        found = {}
+    def _agnostic(self, after: AfterTask) -> AfterTask:
+        """Add the accuracy on each task's test items when every task answers and the surest is believed."""
+        run, names = self._session.run, tuple(after.now)
+        tensors = [run.tensors(name).rounded(PACK_DTYPE) for name in names]
+        both, class_alone = {}, {}
         for place, name in enumerate(names):
             prepared, targets = self._tests[name]
             tasks, classes = lowest_entropy([self._scores(prepared, each) for each in tensors])
-            found[name] = 100.0 * float(((tasks == place) & (classes == targets)).mean())
-        return found
+            is_right = classes == targets
+            both[name] = 100.0 * float((is_right & (tasks == place)).mean())
+            class_alone[name] = 100.0 * float(is_right.mean())
+        has_same_classes = len({run.task(name).labels for name in names}) == 1
+        return msgspec.structs.replace(
+            after, class_incremental=both, domain_incremental=class_alone if has_same_classes else {}
+        )
 
     def _scores(self, prepared: list[NDArray[np.generic]], task: TaskTensors) -> NDArray[np.floating]:
         backbone = self._session.backbone

@@ -9,25 +9,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecl.errors import DataError, RunError
-from edgecl.similarity.comparison import Comparison, compare
+from edgecl.similarity.comparison import Comparison, compare, compare_predictions
 from edgecl.similarity.items import draw_items
+from edgecl.similarity.refusal import Refusal
 from edgecl.streams import Split, TaskData, TaskSpec, check_items, load_task
 from edgecl.training.features import features
 from edgecl.training.loop import choose_device
 from edgecl.training.train import load_run_backbone
+from edgecl_runtime.heads import linear_scores, softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgecl.backbones.huggingface import Backbone
     from edgecl.similarity.estimate import Similarity
-    from edgecl.similarity.hscore import Method
-    from edgecl.similarity.refusal import Refusal
+    from edgecl.similarity.methods import Method
     from edgecl.streams import Progress
+    from edgecl.training.loop import Prepared
     from edgecl.training.run import Run
+    from edgecl_runtime.tensors import TaskTensors
 
 BARE = "no task"
 """The source that is the bare backbone; no task can have this name."""
+
+_NO_HEAD = Refusal("the bare backbone has no head that could say anything")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,18 @@ def compare_new_task(
             expected=f"{backbone.spec.modality}s, which {backbone.spec.source} reads",
             fix="Compare with a run on a backbone of the other kind.",
         )
-    sources = _source_features(run, backbone, data, progress)
-    comparison = compare(sources, data.train.targets, method=method, seed=seed, on_source=on_source)
+    prepared = check_items(data, backbone.preprocessor, progress=progress).train
+    backbone.module.to(choose_device(run.record.config.training.device))
+    tasks = {record.name: run.tensors(record.name) for record in run.tasks}
+    targets = data.train.targets
+    if method == "leep":
+        on_source(BARE, _NO_HEAD)
+        said = {name: _probabilities(backbone, prepared, task) for name, task in tasks.items()}
+        heads = compare_predictions(said, targets, seed=seed, on_source=on_source)
+        comparison = replace(heads, sources={BARE: _NO_HEAD, **heads.sources})
+    else:
+        under = {name: _features(backbone, prepared, task) for name, task in {BARE: None, **tasks}.items()}
+        comparison = compare(under, targets, method=method, seed=seed, on_source=on_source)
     return NewTask(spec.name, len(data.train), data.labels, comparison)
 
 
@@ -95,14 +110,12 @@ def _sample(data: TaskData, *, seed: int) -> TaskData:
     return replace(data, train=train, test=Split((), np.empty(0, dtype=np.int64)))
 
 
-def _source_features(
-    run: Run, backbone: Backbone, data: TaskData, progress: Progress
-) -> dict[str, NDArray[np.floating]]:
-    """Return features [n, D] of the training items under the bare backbone and under each task of the run."""
-    prepared = check_items(data, backbone.preprocessor, progress=progress).train
-    backbone.module.to(choose_device(run.record.config.training.device))
-    sources = {BARE: None} | {record.name: run.tensors(record.name) for record in run.tasks}
-    return {
-        name: features(backbone.module, prepared, preprocessor=backbone.preprocessor, task=task)
-        for name, task in sources.items()
-    }
+def _features(backbone: Backbone, prepared: Prepared, task: TaskTensors | None) -> NDArray[np.floating]:
+    """Return features [n, D] of items under a task, or of the bare backbone."""
+    return features(backbone.module, prepared, preprocessor=backbone.preprocessor, task=task)
+
+
+def _probabilities(backbone: Backbone, prepared: Prepared, task: TaskTensors) -> NDArray[np.floating]:
+    """Return the probabilities [n, Z] that a task's own head gives its own classes on items of another task."""
+    found = _features(backbone, prepared, task).astype(np.float32)
+    return softmax(linear_scores(found, task.head_weight, task.head_bias))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgecl.training.session import Session
     from edgecl_runtime.tensors import TaskTensors
 
+SMALLEST_DISTANCE = 1e-12
 AVERAGED = 16
 """Tasks that count: at any rate worth using, those before have faded."""
 
@@ -88,7 +89,7 @@ def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
     under = {name: features_under(session, items, task) for name, task in proposed.items()}
     compared = _gains_by_folds if transfer.chooser == "folds" else _gains_by_score
     measured = compared(bare[rows], under, ready.data.train.targets[rows])
-    if transfer.proposal == "average" and transfer.evidence == "stream":
+    if transfer.proposal != "tasks" and transfer.evidence == "stream":
         return _by_the_stream(run, transfer, proposed, measured)
     parent = choose_parent(measured, margin=transfer.margin, prefer=transfer.prefer)
     return Start(None if parent is None else (parent, proposed[parent]), measured)
@@ -97,7 +98,7 @@ def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
 def _by_the_stream(
     run: Run, transfer: TransferConfig, proposed: Mapping[str, TaskTensors], measured: Mapping[str, Gain]
 ) -> Start:
-    """Return the average if the tasks so far speak for it together, and the new one does not speak against it."""
+    """Return what is proposed if the tasks so far speak for it together, and the new one does not speak against it."""
     if not measured:
         return Start()  # so few items give no number
     ((name, gain),) = measured.items()
@@ -116,6 +117,8 @@ def _proposed(run: Run, bare: Features, transfer: TransferConfig) -> dict[str, T
     """Return what a task may start from, by the name of the earlier task that it would be called after."""
     if transfer.proposal == "average":
         return dict([_average(run, transfer)])
+    if transfer.proposal == "mixture":
+        return {family(run)[-1]: mixed(run, bare)}
     return {name: run.tensors(name) for name in nearest_tasks(run, bare, at_most=transfer.candidates)}
 
 
@@ -128,6 +131,22 @@ def averaged(run: Run, *, rate: float) -> TaskTensors:
     for task in others:
         start = _between(start, task, rate)
     return start
+
+
+def mixed(run: Run, bare: Features) -> TaskTensors:
+    """Return the mean of the modules of the family, weighted by how near each task is: exp(-d / median of all d).
+
+    d is the distance of their signatures.
+    """
+    names = family(run)[-AVERAGED:]
+    mine = Signature.of(bare)
+    distances = np.array([mine.distance(_signature(run, name)) for name in names])
+    weights = np.exp(-distances / max(float(np.median(distances)), SMALLEST_DISTANCE))
+    mean, total = run.tensors(names[0]), weights[0]
+    for name, weight in zip(names[1:], weights[1:], strict=True):
+        total += weight
+        mean = _between(mean, run.tensors(name), float(weight / total))
+    return mean
 
 
 def family(run: Run) -> tuple[str, ...]:

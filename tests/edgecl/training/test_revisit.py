@@ -238,6 +238,23 @@ def test_the_task_of_a_lonely_task_is_always_found(tmp_path: Path, config: RunCo
     assert found.class_incremental == {"one": found.now["one"].accuracy}
 
 
+def test_where_all_tasks_have_the_same_classes_the_class_alone_counts_too(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    agnostic = changed(config, evaluation={"class_incremental": True})
+    found = after(train(agnostic, tmp_path / "run", tasks(data), matrix="last"), "three")
+    assert all(found.domain_incremental[name] >= found.class_incremental[name] for name in NAMES)
+    assert sum(found.domain_incremental.values()) > sum(found.class_incremental.values())
+
+
+def test_tasks_of_other_classes_are_no_domains_of_one_problem(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    agnostic = changed(config, evaluation={"class_incremental": True})
+    other = {"one": data, "two": make_image_data(tmp_path / "other.npz", classes=2)}
+    assert after(train(agnostic, tmp_path / "run", other, matrix="last"), "two").domain_incremental == {}
+
+
 def test_without_being_asked_nothing_is_predicted_without_the_task(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from edgecl.backbones.injection import InjectedBackbone
 from edgecl.config import RunConfig
@@ -18,7 +19,7 @@ from edgecl.training.gate import Gain, pooled
 from edgecl.training.loop import Lesson, train_lessons
 from edgecl.training.run import Run
 from edgecl.training.train import add_tasks, train_stream
-from edgecl.training.warm_start import Signature, averaged
+from edgecl.training.warm_start import Signature, averaged, mixed
 from tests.edgecl.factories import (
     Recorder,
     changed,
@@ -150,6 +151,33 @@ def test_the_average_moves_to_each_task_by_its_rate(
     expected = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
     np.testing.assert_allclose(start.adapter_up, expected, rtol=0, atol=1e-7)
     assert start.head_weight.shape == run.tensors("new").head_weight.shape
+
+
+def test_a_mixture_is_weighted_by_how_near_the_tasks_are(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    run = train(changed(config, transfer={"start": "average"}), tmp_path / "run", data)
+    bare = np.random.default_rng(0).normal(size=(8, run.tensors("new").head_weight.shape[1]))
+    mine = Signature.of(bare)
+    for name, distance in (("far", 4.0), ("near", 2.0), ("new", 1.0)):
+        moved = Signature(mine.mean + np.float32((distance / len(mine.mean)) ** 0.5), mine.variance)
+        save_file(
+            {"mean": moved.mean, "variance": moved.variance}, run.task_folder(name) / "signature.safetensors"
+        )
+    weights = np.exp([-2.0, -1.0, -0.5])
+    expected = sum(w * run.tensors(name).adapter_up for w, name in zip(weights, run.names, strict=True))
+    np.testing.assert_allclose(mixed(run, bare).adapter_up, expected / weights.sum(), rtol=0, atol=1e-6)
+
+
+def test_a_mixture_may_be_what_is_proposed(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = changed(config, transfer={"proposal": "mixture", "learning_rate_factor": FROZEN})
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"far": Gain(9.0, 1.0)})
+    del data["new"]
+    run = train(asked, tmp_path / "run", data)
+    assert run.task("near").parent == "far"
+    assert np.array_equal(run.tensors("near").adapter_up, run.tensors("far").adapter_up)
 
 
 def test_a_task_that_started_afresh_is_not_in_the_average(
