@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgecl.training.run import Run
 from tests.edgecl.factories import make_image_folder
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -91,3 +92,13 @@ def test_an_unclosed_place_of_a_table_is_an_error(tmp_path: Path) -> None:
     )
     assert called.returncode != 0
     assert "<!-- /arms found.json -->" in called.stderr
+
+
+def test_every_task_is_measured_after_all_the_others(tmp_path: Path) -> None:
+    found = measure("measure_ceiling.py", tmp_path)
+    assert set(found["tasks"]) == {"art-painting", "cartoon", "photo", "sketch"}
+    after = Run.open(tmp_path / "runs" / "after-photo-0")
+    assert after.task("photo").parent == after.names[0]
+    without = Run.open(tmp_path / "runs" / "without-photo-0")
+    start = without.tensors("sketch").adapter_up
+    assert np.array_equal(start, after.tensors(after.names[0]).adapter_up)

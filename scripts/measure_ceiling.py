@@ -1,0 +1,142 @@
+"""Measure how much there is to transfer: each task after one module was trained on all the others at once.
+
+    python scripts/measure_ceiling.py omniglot-5 --seeds 0 --data DATA --backbone VIT_FOLDER \
+        --set backbone.image_size=64 --runs RUNS --out docs/results/ceiling-omniglot-5.json
+
+For every task of the stream, adapter and prefix are trained jointly on the other tasks (arm `joint`), and the task
+starts from them (arm `warm-start`). It is compared with the task alone (arm `adaprefix`). In a stream the first tasks
+have seen less than that, so it is a ceiling on what any order can give with these modules and this recipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import msgspec
+import numpy as np
+from measure_arms import STREAMS, stream_tasks
+
+from edgecl.cli.output import TrainingConsole, note
+from edgecl.config import RunConfig, read_config, resolve
+from edgecl.evaluation.matrix import forward_transfer
+from edgecl.streams import TaskSpec
+from edgecl.training.run import Learned, Run
+from edgecl.training.train import add_tasks, train_stream
+from edgecl.training.versions import package_versions
+
+
+def config_of(arm: str, seed: int, options: argparse.Namespace) -> RunConfig:
+    """Return the settings of an arm; neither floors nor earlier tasks are looked at."""
+    overrides = {
+        "seed": seed,
+        "backbone.source": options.backbone,
+        "evaluation.floors": False,
+        "evaluation.matrix": "none",
+        **dict(setting.split("=", maxsplit=1) for setting in options.settings),
+    }
+    return read_config(None, overrides=overrides, arm=arm)
+
+
+def trained(config: RunConfig, tasks: list[TaskSpec], folder: Path) -> Run:
+    """Return a finished run."""
+    with TrainingConsole() as console:
+        return train_stream(config, tasks, folder, report=console)
+
+
+def after_the_others(task: TaskSpec, others: list[TaskSpec], seed: int, options: argparse.Namespace) -> float:
+    """Return what a task reaches from a module that was trained on the others at once."""
+    note(f"{task.name} after the others, seed {seed}")
+    joint = trained(config_of("joint", seed, options), others, options.runs / f"without-{task.name}-{seed}")
+    folder = options.runs / f"after-{task.name}-{seed}"
+    if not any(folder.glob("tasks/*/task.json")):
+        start_from(joint, config_of("warm-start", seed, options), folder)
+    with TrainingConsole() as console:
+        return add_tasks(folder, [task], report=console).task(task.name).score
+
+
+def start_from(joint: Run, config: RunConfig, folder: Path) -> None:
+    """Make a run whose one task has the module of a joint run, for the next task to start from."""
+    shutil.rmtree(folder, ignore_errors=True)
+    record = msgspec.structs.replace(joint.record, config=resolve(config, joint.record.modality))
+    first, run = joint.names[0], Run.create(folder, record)
+    run.task_folder(first).mkdir(parents=True)
+    learned = Learned(joint.tensors(first), peer={}, state={})
+    run.save_task(joint.task(first), learned, joint.heldout(first))
+
+
+def result(
+    options: argparse.Namespace, after: np.ndarray, alone: np.ndarray, names: list[str]
+) -> dict[str, Any]:
+    """Return the content of the result file from scores [seeds, T]."""
+    # Every task has all others before it, so that none is left out as the first one is in a stream.
+    found = forward_transfer(*(np.concatenate([each[:, :1], each], axis=1) for each in (after, alone)))
+    return {
+        "stream": options.stream,
+        "seeds": options.seeds[: len(after)],
+        "backbone": Path(options.backbone).name,
+        "settings": options.settings,
+        "points": round(found.points, 2),
+        "standard_error": round(found.error, 2),
+        "tasks": {
+            name: {
+                "alone": round(float(alone[:, place].mean()), 2),
+                "after_the_others": round(float(after[:, place].mean()), 2),
+            }
+            for place, name in enumerate(names)
+        },
+        "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, Python {platform.python_version()}",
+        "versions": package_versions("edgecl", "torch", "transformers"),
+    }
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("stream", choices=sorted(path.stem for path in STREAMS.glob("*.toml")))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--backbone", required=True)
+    parser.add_argument("--set", dest="settings", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--per-class", type=int, help="Training items of each class, instead of the stream's."
+    )
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure every task and write the result file after each seed."""
+    options = parse_arguments()
+    tasks = stream_tasks(options.stream, options.data, per_class=options.per_class)
+    after: list[list[float]] = []
+    alone: list[list[float]] = []
+    for seed in options.seeds:
+        run = trained(config_of("adaprefix", seed, options), tasks, options.runs / f"adaprefix-{seed}")
+        alone.append([run.task(task.name).score for task in tasks])
+        after.append(
+            [
+                after_the_others(task, [other for other in tasks if other is not task], seed, options)
+                for task in tasks
+            ]
+        )
+        found = result(options, np.array(after), np.array(alone), [task.name for task in tasks])
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(found, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
