@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import prod
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,7 @@ from edgecl.errors import ConfigError
 from edgecl.generators import RowwiseConfig, prefix_plan
 from edgecl.modules import Adapter, Prefix
 from edgecl_runtime import Dimensions
+from edgecl_runtime.tensors import expected_shapes
 from tests.edgecl.generators.factories import (
     BERT,
     DEIT_S,
@@ -25,44 +28,50 @@ from tests.edgecl.generators.factories import (
 )
 
 BACKBONES = pytest.mark.parametrize(
-    ("dimensions", "length", "shared", "task", "explicit"),
+    ("dimensions", "length", "network", "layers", "task", "explicit"),
     [
-        (VIT_L, 15, 342_272, 1_920, 737_280),
-        (VIT_B, 15, 196_032, 1_920, 276_480),
-        (DEIT_S, 15, 72_672, 1_920, 138_240),
-        (DEIT_T, 15, 38_640, 1_920, 69_120),
-        (BERT, 4, 179_136, 512, 73_728),
-        (MINILM_L12, 4, 55_776, 512, 36_864),
-        (MINILM_L6, 4, 52_704, 512, 18_432),
+        (VIT_L, 15, 296_192, 46_080, 1_920, 737_280),
+        (VIT_B, 15, 172_992, 23_040, 1_920, 276_480),
+        (DEIT_S, 15, 49_632, 23_040, 1_920, 138_240),
+        (DEIT_T, 15, 15_600, 23_040, 1_920, 69_120),
+        (BERT, 4, 172_992, 6_144, 512, 73_728),
+        (MINILM_L12, 4, 49_632, 6_144, 512, 36_864),
+        (MINILM_L6, 4, 49_632, 3_072, 512, 18_432),
     ],
 )
 
 
 @BACKBONES
-def test_the_published_network_has_as_many_parameters_as_published(
-    dimensions: Dimensions, length: int, shared: int, task: int, explicit: int
+def test_the_published_network_has_as_many_parameters_as_published(  # noqa: PLR0917 - the columns of the table
+    dimensions: Dimensions, length: int, network: int, layers: int, task: int, explicit: int
 ) -> None:
-    network = make_rowwise(dimensions=dimensions, plan=prefix_plan(dimensions, length=length))
-    assert count(network) == shared
-    assert network.new_embedding(seeded()).numel() == task
+    built = make_rowwise(dimensions=dimensions, plan=prefix_plan(dimensions, length=length))
+    assert count(built.input) + count(built.output) == network
+    assert built.layer_embedding.numel() == layers
+    assert count(built) == network + layers
+    assert built.new_embedding(seeded()).numel() == task
     assert count(Prefix(dimensions, length=length, generator=seeded())) == explicit
 
 
 @pytest.mark.parametrize(
-    ("dimensions", "rank", "parameters"),
+    ("dimensions", "length", "rank", "parameters", "mebibytes"),
     [
-        (VIT_L, 128, 6_319_104),
-        (VIT_B, 96, 1_779_840),
-        (DEIT_S, 48, 447_552),
-        (DEIT_T, 48, 224_064),
-        (MINILM_L12, 48, 447_552),
-        (MINILM_L6, 48, 223_776),
+        (VIT_L, 15, 128, 6_319_104, 13.5),
+        (VIT_B, 15, 96, 1_779_840, 3.94),
+        (DEIT_S, 15, 48, 447_552, 1.13),
+        (DEIT_T, 15, 48, 224_064, 0.56),
+        (BERT, 4, 96, 1_779_840, 3.55),
+        (MINILM_L12, 4, 48, 447_552, 0.93),
+        (MINILM_L6, 4, 48, 223_776, 0.47),
     ],
 )
-def test_the_published_adapters_have_as_many_parameters_as_published(
-    dimensions: Dimensions, rank: int, parameters: int
+def test_the_published_adapters_and_packs_are_as_large_as_published(
+    dimensions: Dimensions, length: int, rank: int, parameters: int, mebibytes: float
 ) -> None:
     assert count(Adapter(dimensions, rank=rank, generator=seeded())) == parameters
+    shapes = expected_shapes(dimensions, prefix_length=length, rank=rank, classes=10)
+    stored = sum(prod(shape) for shape in shapes.values()) * 2 / 2**20
+    assert stored == pytest.approx(mebibytes, rel=0.01)
 
 
 def test_a_network_with_task_vectors_has_as_many_parameters_as_the_formula_says() -> None:
