@@ -41,7 +41,7 @@ def report(runs: tuple[Path, ...], alone: tuple[Path, ...], out: Path, as_json: 
     """
     with _fonts_listed_in(out / ".fonts"):
         from edgecl.report import compare, report_to_json, summarize, write_page
-        from edgecl.report.rows import COLUMNS, cell, defects, remarks
+        from edgecl.report.rows import cell, columns, defects, remarks
         from edgecl.training.run import Run
 
         comparison = compare([Run.open(run) for run in runs], [Run.open(run) for run in alone])
@@ -52,7 +52,7 @@ def report(runs: tuple[Path, ...], alone: tuple[Path, ...], out: Path, as_json: 
         return
     click.echo(str(page))
     counted = len(comparison.tasks) - len(comparison.left_out)
-    rows = [(column.heading, *(cell(each, column) for each in summaries)) for column in COLUMNS]
+    rows = [(column.heading, *(cell(each, column) for each in summaries)) for column in columns(summaries)]
     print_table(
         f"Averages over {counted} of {len(comparison.tasks)} tasks",
         ("", *(each.arm.name for each in summaries)),

@@ -11,6 +11,7 @@ import msgspec
 
 from edgecl.config import TABLES, RunConfig
 from edgecl.errors import ConfigError
+from edgecl.report.floors import with_floors
 from edgecl.report.likeness import require_alike, require_alone, require_once
 from edgecl.report.measured import MeasuredRun, read_measured, what_was_learned
 from edgecl.report.numbers import Spread, spread
@@ -52,7 +53,7 @@ class Comparison:
     Attributes:
         arms: In the order in which they were given.
         alone: Runs in which every task was learned as if it were the first.
-        left_out: Tasks that means leave out: their best floor, averaged over all runs, is above `EASY`.
+        left_out: Tasks that means leave out: their best floor, averaged over seeds, is above `EASY`.
     """
 
     arms: tuple[Arm, ...]
@@ -101,18 +102,24 @@ def compare(runs: Sequence[Run], alone: Sequence[Run] = ()) -> Comparison:
     require_alike([*measured, *references])
     for reference in references:
         require_alone(reference)
+    complete = with_floors(measured, [*measured, *references])
     groups: dict[RunConfig, list[MeasuredRun]] = {}
-    for run in measured:
+    for run in complete:
         groups.setdefault(what_was_learned(run.record.config), []).append(run)
     for group in groups.values():
         require_once(group)
-    return Comparison(_named(list(groups.values())), references, _easy([*measured, *references]))
+    return Comparison(_named(list(groups.values())), references, _easy([*complete, *references]))
 
 
 def best_floor(runs: Sequence[MeasuredRun], name: str) -> Spread | None:
-    """Return the best floor of a task over runs; None if none measured it."""
-    floor = spread([run.task(name).best_floor for run in runs], otherwise="")
-    return floor if isinstance(floor, Spread) else None
+    """Return the best floor of a task over the seeds of runs; None if none measured it."""
+    by_seed: dict[int, float] = {}
+    for run in runs:
+        floor = run.task(name).best_floor
+        if floor is not None:
+            by_seed.setdefault(run.seed, floor)
+    found = spread(list(by_seed.values()), otherwise="")
+    return found if isinstance(found, Spread) else None
 
 
 def _easy(runs: Sequence[MeasuredRun]) -> frozenset[str]:

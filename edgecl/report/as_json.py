@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ NUMBERS = (
     "forgetting_now",
     "backward_now",
     "transfer",
+    "class_incremental",
     "size_bytes",
     "shared_bytes",
     "seconds",
@@ -84,6 +86,7 @@ def _run(run: MeasuredRun) -> dict[str, Any]:
                 "balanced_accuracy": task.balanced_accuracy,
                 "dominated": task.dominated,
                 "best_floor": task.best_floor,
+                "floors_from": _path(run.floors_from.get(task.name)),
                 "classes": len(task.labels),
                 "train_items": task.train_items,
                 "test_items": task.test_items,
@@ -95,13 +98,19 @@ def _run(run: MeasuredRun) -> dict[str, Any]:
                 "parent_gains": msgspec.to_builtins(task.parent_gains),
                 "parent_evidence": msgspec.to_builtins(task.parent_evidence),
                 "shipped_unchanged": is_same,
+                "class_incremental": run.class_incremental.get(task.name),
             }
             for task, is_same in zip(run.tasks, run.shipped.unchanged, strict=True)
         ],
         "shipped": _rows(run.shipped.accuracy),
         "now": _rows(run.now.accuracy),
         "drift": _rows(run.drift),
+        "distances": _rows(run.distances),
     }
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _rows(matrix: Matrix) -> list[list[float | None]]:

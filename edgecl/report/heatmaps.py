@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgecl.evaluation.matrix import Kind, Matrix
 from edgecl.report.arms import Arm, Comparison
-from edgecl.report.drawing import Drawing, draw, mark_positions, numbered
+from edgecl.report.drawing import Drawing, draw
+from edgecl.report.grids import NOTHING, label_tasks, room_for, write_cells
 from edgecl.report.measured import MeasuredRun, is_shipped
 from edgecl.report.numbers import mean_known
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_WRITTEN = 12
-"""Tasks up to which the numbers stand in the cells."""
-NOT_TRIED = "#dddddd"
 IN_WORDS: dict[Kind, str] = {"shipped": "shipped packs", "now": "what would be shipped now"}
 
 
@@ -87,9 +84,8 @@ def _draw_matrix(arm: Arm, kind: Kind, matrix: Matrix, name: str, limits: tuple[
         axes = figure.subplots()
         image = axes.imshow(matrix, cmap="viridis", aspect="auto", vmin=limits[0], vmax=limits[1])
         figure.colorbar(image, ax=axes, label="score, %", fraction=0.05)
-        _label(axes, tasks, "after task")
-        if len(tasks) <= MOST_WRITTEN:
-            _write(axes, matrix, "{:.0f}", lambda value: "white" if value < sum(limits) / 2 else "black")
+        label_tasks(axes, tasks, "after task")
+        write_cells(axes, matrix, "{:.0f}".format, is_dark=lambda value: value <= sum(limits) / 2)
 
     return draw(
         paint,
@@ -99,7 +95,7 @@ def _draw_matrix(arm: Arm, kind: Kind, matrix: Matrix, name: str, limits: tuple[
         f"{_reading(kind)}{_seeds(arm)}.",
         alt=f"Heat map of the scores of {len(tasks)} tasks after each task, {IN_WORDS[kind]} of {arm.name}, "
         f"from {low:.1f} to {high:.1f} percent.",
-        inches=_inches(tasks),
+        inches=room_for(tasks),
     )
 
 
@@ -119,48 +115,25 @@ def _draw_gains(arm: Arm, runs: Sequence[MeasuredRun], gains: Matrix, name: str)
         most = max(float(np.nanmax(np.abs(gains))), 1.0)
         image = axes.imshow(gains, cmap="RdBu", aspect="auto", vmin=-most, vmax=most)
         figure.colorbar(image, ax=axes, label="gain, points", fraction=0.05)
-        axes.set_facecolor(NOT_TRIED)
-        _label(axes, tasks, "candidate")
+        axes.set_facecolor(NOTHING)
+        label_tasks(axes, tasks, "candidate")
         for row, column in chosen:
             box = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=1.8)
             axes.add_patch(box)
-        if len(tasks) <= MOST_WRITTEN:
-            _write(axes, gains, "{:+.0f}", lambda value: "white" if abs(value) > 0.6 * most else "black")
+        write_cells(axes, gains, "{:+.0f}".format, is_dark=lambda value: abs(value) > 0.6 * most)
 
     best = float(np.nanmax(gains))
     return draw(
         paint,
         name=name,
-        title=f"{arm.name}: similarity as the gate saw it",
+        title=f"{arm.name}: what a start from earlier tasks gained",
         caption="Each row is a new task, each column an earlier one that was tried as its parent: blue cells gained "
         f"over a fresh start, red ones lost, grey ones were not tried, and a black frame marks a parent that was "
         f"taken{_seeds(arm)}.",
         alt=f"Heat map of the gains of candidate parents for {len(tasks)} tasks in {arm.name}; the largest is "
         f"{best:+.1f} points, {len(chosen)} pairs of task and parent were taken.",
-        inches=_inches(tasks),
+        inches=room_for(tasks),
     )
-
-
-def _label(axes: Axes, tasks: Sequence[str], below: str) -> None:
-    axes.grid(visible=False)
-    axes.set_yticks(range(len(tasks)), numbered(tasks), fontsize=8)
-    mark_positions(axes, len(tasks))
-    axes.set_xlabel(below)
-    axes.tick_params(length=0)
-
-
-def _write(axes: Axes, values: Matrix, form: str, color: Callable[[float], str]) -> None:
-    for (row, column), value in np.ndenumerate(values):
-        if not np.isnan(value):
-            text = form.format(value)
-            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color(value))
-
-
-def _inches(tasks: Sequence[str]) -> tuple[float, float]:
-    """Return width and height that give every task room."""
-    cell = 0.42 if len(tasks) <= MOST_WRITTEN else 0.17
-    names = 0.075 * max(len(each) for each in numbered(tasks))
-    return max(3.6, names + 1.0 + cell * len(tasks)), 0.75 + max(cell, 0.17) * max(len(tasks), 6)
 
 
 def _reading(kind: Kind) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from edgecl.config import RunConfig
 from edgecl.errors import RunError
 from edgecl.evaluation.matrix import Flags, Matrix, StreamMatrix, drift_of, matrix_of
 from edgecl.methods import METHODS
+from edgecl.report.distances import distances_of
 
 if TYPE_CHECKING:
     from edgecl.training.records import RunRecord, TaskRecord
@@ -30,6 +32,10 @@ class MeasuredRun:
         shipped: The matrix of what was shipped.
         now: The matrix of what would be shipped later.
         drift: How far the latter is from the former, [T, T]; NaN where that was not measured.
+        distances: Between the bare features of its tasks, [T, T]; NaN for a task without a signature.
+        class_incremental: Accuracy by task after the last one where nobody says the task, percent; empty if it was
+            not measured.
+        floors_from: By task, the folder of the other run that measured the floors in its record.
     """
 
     folder: Path
@@ -38,6 +44,9 @@ class MeasuredRun:
     shipped: StreamMatrix
     now: StreamMatrix
     drift: Matrix
+    distances: Matrix
+    class_incremental: Mapping[str, float]
+    floors_from: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -67,8 +76,16 @@ def read_measured(run: Run) -> MeasuredRun:
     tasks = run.tasks
     if not tasks:
         raise RunError(f"{run.folder}: no finished task, nothing to report. Train it: edgecl train")
+    after = run.after(tasks[-1].name)
     return MeasuredRun(
-        run.folder, run.record, tasks, matrix_of(run, "shipped"), matrix_of(run, "now"), drift_of(run)
+        folder=run.folder,
+        record=run.record,
+        tasks=tasks,
+        shipped=matrix_of(run, "shipped"),
+        now=matrix_of(run, "now"),
+        drift=drift_of(run),
+        distances=distances_of(run),
+        class_incremental={} if after is None else after.class_incremental,
     )
 
 

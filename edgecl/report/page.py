@@ -10,7 +10,7 @@ from edgecl.report.drawing import Drawing
 from edgecl.report.family import family_trees
 from edgecl.report.html import element, facts, figure, notes, section, table, text
 from edgecl.report.numbers import Missing, spread
-from edgecl.report.rows import ABSENT, NOW, SHIPPED, Column, cell, defects, percent, remarks
+from edgecl.report.rows import ABSENT, NOW, SHIPPED, Column, cell, columns, defects, percent, remarks
 from edgecl.report.style import CSS
 from edgecl.report.summary import Summary
 
@@ -27,6 +27,8 @@ MEANINGS = (
     "Anytime: the average score of the tasks so far, averaged over the stream.",
     "Forward transfer: the mean over all tasks but the first of the score less that of the task learned alone, with "
     "its standard error over tasks and seeds.",
+    "Class-incremental: accuracy after the last task where nobody says which task an item is of: every task answers, "
+    "the surest answer is believed, and task and class must both be right. It is never balanced.",
     "± is one standard deviation over seeds, unless it says otherwise. Costs are over all tasks.",
 )
 
@@ -97,12 +99,13 @@ def _versions(comparison: Comparison) -> str:
     return ", ".join(f"{name} {version}" for name, version in sorted(found))
 
 
-def _summary(summaries: Sequence[Summary], columns: Sequence[Column], caption: str) -> str:
+def _summary(summaries: Sequence[Summary], among: Sequence[Column], caption: str) -> str:
+    shown = columns(summaries, among)
     rows = [
-        [text(each.arm.name), str(len(each.arm.runs)), *(text(cell(each, column)) for column in columns)]
+        [text(each.arm.name), str(len(each.arm.runs)), *(text(cell(each, column)) for column in shown)]
         for each in summaries
     ]
-    return table(caption, ["arm", "seeds", *(text(column.heading) for column in columns)], rows)
+    return table(caption, ["arm", "seeds", *(text(column.heading) for column in shown)], rows)
 
 
 def _left_out(comparison: Comparison) -> list[str]:
@@ -128,11 +131,11 @@ def _settings(comparison: Comparison) -> str:
 
 def _tasks(comparison: Comparison) -> str:
     rows = [_task(comparison, name) for name in comparison.tasks]
-    columns = ["task", "classes", "train", "test", "best floor, %"]
-    columns += [f"{text(arm.name)}, %" for arm in comparison.arms]
+    head = ["task", "classes", "train", "test", "best floor, %"]
+    head += [f"{text(arm.name)}, %" for arm in comparison.arms]
     said = ["An asterisk marks a task that averages leave out."] if comparison.left_out else []
     said += _verified(comparison)
-    return table("Scores of what was shipped for each task.", columns, rows) + notes(said)
+    return table("Scores of what was shipped for each task.", head, rows) + notes(said)
 
 
 def _task(comparison: Comparison, name: str) -> list[str]:

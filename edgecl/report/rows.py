@@ -21,11 +21,13 @@ class Column:
         key: The attribute of `Summary`.
         heading: What stands above it.
         write: Turns its mean and its deviations into text.
+        is_extra: Measured on request, and shown only where an arm has it.
     """
 
     key: str
     heading: str
     write: Callable[[float], str]
+    is_extra: bool = False
 
     @property
     def words(self) -> str:
@@ -62,6 +64,7 @@ SHIPPED = (
     Column("gain", "gain, points", points),
     Column("forgetting_shipped", "forgetting, shipped", points),
     Column("transfer", "forward transfer", points),
+    Column("class_incremental", "class-incremental, %", percent, is_extra=True),
     Column("size_bytes", "a pack", size),
     Column("shared_bytes", "shared", size),
     Column("seconds", "seconds a task", seconds),
@@ -74,6 +77,11 @@ NOW = (
     Column("backward_now", "backward transfer, now", points),
 )
 COLUMNS = (*SHIPPED, *NOW)
+
+
+def columns(summaries: Sequence[Summary], among: Sequence[Column] = COLUMNS) -> list[Column]:
+    """Return the columns that arms are shown with."""
+    return [column for column in among if not column.is_extra or _has_any(summaries, column)]
 
 
 def cell(summary: Summary, column: Column) -> str:
@@ -110,15 +118,26 @@ def remarks(summaries: Sequence[Summary]) -> list[str]:
         said.append(
             f"Never shipped, measured as a peer: {_join(peers)}; its score is that right after each task."
         )
-    for column in COLUMNS:
+    said += _lent(summaries)
+    for column in columns(summaries):
         said += _partial(summaries, column)
     return said + _missing(summaries)
+
+
+def _has_any(summaries: Sequence[Summary], column: Column) -> bool:
+    return any(not isinstance(getattr(each, column.key), Missing) for each in summaries)
+
+
+def _lent(summaries: Sequence[Summary]) -> list[str]:
+    names = [each.arm.name for each in summaries if any(run.floors_from for run in each.arm.runs)]
+    said = "measured in another run of the same seed, on the same items"
+    return [f"Best floor of {_join(names)}: {said}."] if names else []
 
 
 def _missing(summaries: Sequence[Summary]) -> list[str]:
     """Return a sentence for each reason why numbers are missing, with all numbers and arms that it holds for."""
     reasons: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for column in COLUMNS:
+    for column in columns(summaries):
         arms: dict[str, list[str]] = {}
         for summary in summaries:
             number = getattr(summary, column.key)

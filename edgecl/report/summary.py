@@ -30,6 +30,7 @@ NOT_ALONG = (
 )
 AT_ONCE = "all tasks were learned at once"
 NO_FLOORS = "floors were not measured (evaluation.floors)"
+NO_CLASS_INCREMENTAL = "not measured for every task (evaluation.class_incremental)"
 CHANGED = "what was shipped does not predict what it did"
 NOT_RECORDED = "not recorded"
 
@@ -50,6 +51,7 @@ class Summary:
         forgetting_now: Of what would be shipped now, percent points.
         backward_now: Backward transfer of what would be shipped now, percent points.
         transfer: Forward transfer.
+        class_incremental: Average accuracy after the last task where nobody says the task, percent.
         size_bytes: Of a pack's tensors.
         shared_bytes: Of what the tasks share on the workstation, after the last one.
         seconds: Of training a task.
@@ -69,6 +71,7 @@ class Summary:
     forgetting_now: Number
     backward_now: Number
     transfer: Transfer | Missing
+    class_incremental: Number
     size_bytes: Number
     shared_bytes: Number
     seconds: Number
@@ -104,6 +107,7 @@ def summarize(arm: Arm, comparison: Comparison) -> Summary:
         forgetting_now=rows.change(forgetting, lambda run: run.now.accuracy),
         backward_now=rows.change(backward_transfer, lambda run: run.now.accuracy),
         transfer=transfer_of(arm, comparison),
+        class_incremental=rows.over(rows.class_incremental, NO_CLASS_INCREMENTAL),
         size_bytes=rows.over(_mean_size, NOT_RECORDED),
         shared_bytes=rows.over(lambda run: run.tasks[-1].shared_bytes, NOT_RECORDED),
         seconds=rows.over(lambda run: _mean([task.seconds for task in run.tasks]), NOT_RECORDED),
@@ -150,6 +154,12 @@ class _Rows:
         """Return the average score above the floor."""
         floor = self.floor(run)
         return None if floor is None else self.metric(average_accuracy, run, run.shipped.accuracy) - floor
+
+    def class_incremental(self, run: MeasuredRun) -> float | None:
+        """Return the average accuracy where nobody says the task; None unless every task was among the answers."""
+        if not set(run.names) <= set(run.class_incremental):
+            return None
+        return _mean([run.class_incremental[name] for name in run.names if name not in self.left_out])
 
 
 def _mean_size(run: MeasuredRun) -> float | None:

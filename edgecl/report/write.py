@@ -13,6 +13,7 @@ from edgecl.report.drawing import Drawing
 from edgecl.report.heatmaps import gain_drawings, matrix_drawings
 from edgecl.report.page import page
 from edgecl.report.points import drift_by_task_drawing, forgetting_drawing, size_drawing
+from edgecl.report.similarity_map import similarity_drawing
 from edgecl.report.summary import Summary, summarize
 from edgecl_runtime.durable import write_durably
 
@@ -66,7 +67,7 @@ def _drawings(comparison: Comparison, summaries: Sequence[Summary]) -> dict[str,
         "Task by task": [forgetting_drawing(comparison), drift_by_task_drawing(comparison)],
         "Costs": [cost_drawing(comparison), size_drawing(summaries)],
         "Accuracy matrices": [*matrix_drawings(comparison)],
-        "Similar tasks": [*gain_drawings(comparison)],
+        "Similar tasks": [similarity_drawing(comparison), *gain_drawings(comparison)],
     }
     return {heading: [each for each in drawings if each] for heading, drawings in groups.items()}
 

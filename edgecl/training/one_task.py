@@ -24,8 +24,9 @@ from edgecl.training.records import TaskRecord
 from edgecl.training.relations import measure_relations
 from edgecl.training.run import PACK_DTYPE, Learned
 from edgecl.training.schedule import Schedule
+from edgecl.training.signature import store_signature
 from edgecl.training.versions import package_versions
-from edgecl.training.warm_start import Start, choose_start, store_signature
+from edgecl.training.warm_start import Start, choose_start
 from edgecl_runtime.errors import InputError
 
 if TYPE_CHECKING:

@@ -1,21 +1,19 @@
-"""Where the modules of a new task start: at the identity, at an earlier task's, or at a mean of the latest ones."""
+"""Where the modules of a new task start: at the identity, at an earlier task's, or at a mean of several."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
-from edgecl.errors import RunError
 from edgecl.similarity import Similarity, estimate
+from edgecl.training.averages import averaged, family, mixed
 from edgecl.training.features import features
 from edgecl.training.gate import Gain, choose_parent, fold_hits, gains, gate_items, pooled, score_gains
-from edgecl_runtime.durable import write_durably
+from edgecl.training.signature import Features, nearest_tasks
 
 if TYPE_CHECKING:
     from edgecl.config import TransferConfig
@@ -23,12 +21,6 @@ if TYPE_CHECKING:
     from edgecl.training.run import Run
     from edgecl.training.session import Session
     from edgecl_runtime.tensors import TaskTensors
-
-SMALLEST_DISTANCE = 1e-12
-AVERAGED = 16
-"""Tasks that count: at any rate worth using, those before have faded."""
-
-Features = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +41,6 @@ class Start:
     def parent(self) -> str | None:
         """The earlier task's name."""
         return None if self.modules is None else self.modules[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """Mean [D] and variance [D] of the bare features of a task's training items, float32."""
-
-    mean: NDArray[np.float32]
-    variance: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, bare: Features) -> Signature:
-        """Return the signature of features [N, D]."""
-        return cls(bare.mean(axis=0, dtype=np.float32), bare.var(axis=0, dtype=np.float32))
-
-    def distance(self, other: Signature) -> float:
-        """Return the squared Bures distance of the two as normal distributions with diagonal covariance."""
-        means = np.square(self.mean - other.mean).sum()
-        deviations = np.square(np.sqrt(self.variance) - np.sqrt(other.variance)).sum()
-        return float(means + deviations)
 
 
 def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
@@ -122,58 +95,6 @@ def _proposed(run: Run, bare: Features, transfer: TransferConfig) -> dict[str, T
     return {name: run.tensors(name) for name in nearest_tasks(run, bare, at_most=transfer.candidates)}
 
 
-def averaged(run: Run, *, rate: float) -> TaskTensors:
-    """Return the running average of the modules of the family: mean <- mean + rate (task - mean).
-
-    After Reptile (Nichol et al. 2018), with one step per task.
-    """
-    start, *others = (run.tensors(name) for name in family(run)[-AVERAGED:])
-    for task in others:
-        start = _between(start, task, rate)
-    return start
-
-
-def mixed(run: Run, bare: Features) -> TaskTensors:
-    """Return the mean of the modules of the family, weighted by how near each task is: exp(-d / median of all d).
-
-    d is the distance of their signatures.
-    """
-    names = family(run)[-AVERAGED:]
-    mine = Signature.of(bare)
-    distances = np.array([mine.distance(_signature(run, name)) for name in names])
-    weights = np.exp(-distances / max(float(np.median(distances)), SMALLEST_DISTANCE))
-    mean, total = run.tensors(names[0]), weights[0]
-    for name, weight in zip(names[1:], weights[1:], strict=True):
-        total += weight
-        mean = _between(mean, run.tensors(name), float(weight / total))
-    return mean
-
-
-def family(run: Run) -> tuple[str, ...]:
-    """Return the first task, and every one that started from earlier modules, in the order of training.
-
-    Modules of one lineage can be averaged; those that a task learned from the identity would only blur them.
-    """
-    first, *later = run.tasks
-    return (first.name, *(task.name for task in later if task.parent is not None))
-
-
-def _between(mean: TaskTensors, task: TaskTensors, rate: float) -> TaskTensors:
-    moved = {
-        name: array + rate * (getattr(task, name) - array)
-        for name, array in mean.items()
-        if not name.startswith("head_")
-    }
-    return replace(task, **moved)
-
-
-def store_signature(run: Run, name: str, bare: Features) -> None:
-    """Write what tells later tasks how near this one is."""
-    signature = Signature.of(bare)
-    stored = {"mean": signature.mean, "variance": signature.variance}
-    write_durably(run.task_folder(name) / "signature.safetensors", save(stored))
-
-
 def _gains_by_folds(
     bare: Features, candidates: Mapping[str, Features], targets: NDArray[np.int64]
 ) -> dict[str, Gain]:
@@ -195,24 +116,3 @@ def features_under(session: Session, items: list[NDArray[np.generic]], task: Tas
     """Return features [N, D] of prepared items under a task."""
     backbone = session.backbone
     return features(backbone.module, items, preprocessor=backbone.preprocessor, task=task)
-
-
-def nearest_tasks(run: Run, bare: Features, *, at_most: int) -> tuple[str, ...]:
-    """Return the earlier tasks whose bare features are nearest, all if they are few."""
-    if len(run.names) <= at_most:
-        return run.names
-    mine = Signature.of(bare)
-    nearest = sorted(run.names, key=lambda name: mine.distance(_signature(run, name)))[:at_most]
-    return tuple(name for name in run.names if name in nearest)
-
-
-def _signature(run: Run, name: str) -> Signature:
-    path = run.task_folder(name) / "signature.safetensors"
-    try:
-        stored = load_file(path)
-        return Signature(stored["mean"], stored["variance"])
-    except (OSError, SafetensorError, KeyError) as error:
-        raise RunError(
-            f"{path}: the signature of an earlier task cannot be read ({error}). Restore the run folder, "
-            "or train with transfer.start=identity"
-        ) from error

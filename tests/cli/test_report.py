@@ -43,7 +43,10 @@ def test_json_holds_all_numbers(run: Path, tmp_path: Path, call: Call) -> None:
     assert arm["score"] == {"mean": 75.0, "deviation": None, "runs": 1}
     assert arm["forgetting_now"] == {"mean": 4.0, "deviation": None, "runs": 1}
     assert (arm["transfer"], arm["seeds"]) == (None, [0])
-    assert arm["missing"] == {"transfer": "no run with every task learned alone was given (--alone)"}
+    assert arm["missing"] == {
+        "transfer": "no run with every task learned alone was given (--alone)",
+        "class_incremental": "not measured for every task (evaluation.class_incremental)",
+    }
     assert arm["verified_unchanged"] == ["bolts", "leaves"]
 
 

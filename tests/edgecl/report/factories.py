@@ -14,6 +14,7 @@ from edgecl.training.gate import Gain
 from edgecl.training.heldout import HeldOut
 from edgecl.training.records import AfterTask, RunRecord, TaskRecord
 from edgecl.training.run import Learned, Run
+from edgecl.training.signature import store_signature
 from edgecl_runtime.tensors import TaskTensors, expected_shapes
 from tests.edgecl.factories import DIMENSIONS, changed
 
@@ -79,6 +80,7 @@ def save_after(
     *,
     changed_tasks: Sequence[str] = (),
     drift: Mapping[str, float] | None = None,
+    class_incremental: Mapping[str, float] | None = None,
 ) -> None:
     """Write how tasks did after a task; the balanced accuracies are 5 points lower."""
     run.save_after(
@@ -87,8 +89,15 @@ def save_after(
             now={each: Score(score, score - 5) for each, score in now.items()},
             shipped_unchanged={each: each not in changed_tasks for each in now},
             drift=dict.fromkeys(now, 0.0) if drift is None else dict(drift),
+            class_incremental=dict(class_incremental or {}),
         ),
     )
+
+
+def save_signatures(run: Run, **places: float) -> None:
+    """Write signatures of tasks whose bare features are all at one place on a line: their distances can be seen."""
+    for name, place in places.items():
+        store_signature(run, name, np.full((2, 1), place, np.float32))
 
 
 def make_gain(points: float, error: float = 1.0) -> Gain:

@@ -101,6 +101,13 @@ def test_the_header_says_what_was_run(tmp_path: Path) -> None:
     assert set(shown) <= set(page.texts)
 
 
+def test_class_incremental_accuracy_is_shown_where_a_run_has_it(tmp_path: Path) -> None:
+    run = make_plain_run(tmp_path / "plain", 80.0, 70.0)
+    save_after(run, "leaves", {}, class_incremental={"bolts": 50.0, "leaves": 41.0})
+    page = page_of(tmp_path, run)
+    assert (page.row("arm")[7], page.row("plain")[7]) == ("class-incremental, %", "45.5")
+
+
 def test_settings_that_differ_are_shown_for_each_arm(tmp_path: Path) -> None:
     runs = [make_plain_run(tmp_path / f"r{rank}", 80.0, method={"rank": rank}) for rank in (4, 8)]
     assert page_of(tmp_path, *runs).row("method.rank") == ["method.rank", "4", "8"]

@@ -10,7 +10,7 @@ from edgecl.errors import ConfigError
 from edgecl.evaluation.matrix import Transfer
 from edgecl.report import Summary, compare, summarize
 from edgecl.report.numbers import Missing, Spread
-from edgecl.report.rows import defects, remarks
+from edgecl.report.rows import columns, defects, remarks
 from edgecl.training.run import Run
 from tests.edgecl.report.factories import make_floors, make_plain_run, make_record, make_run, save_after
 
@@ -124,6 +124,42 @@ def test_two_references_for_one_seed_are_refused(tmp_path: Path) -> None:
     ]
     with pytest.raises(ConfigError, match="found seed 0, as in .*Leave one of the two out"):
         summary_of(make_plain_run(tmp_path / "run", 80.0), alone=alone)
+
+
+def test_without_a_word_on_the_task_the_average_is_over_the_tasks_that_count(tmp_path: Path) -> None:
+    records = [make_record("bolts", floors=make_floors(99.0)), make_record("leaves", 1)]
+    run = make_run(tmp_path / "run", records)
+    save_after(run, "leaves", {}, class_incremental={"bolts": 90.0, "leaves": 41.5})
+    assert summary_of(run).class_incremental == Spread(41.5, None, 1)
+
+
+def test_class_incremental_accuracy_before_the_last_task_is_not_that_after_it(tmp_path: Path) -> None:
+    run = make_plain_run(tmp_path / "run", 80.0, 70.0)
+    save_after(run, "bolts", {}, class_incremental={"bolts": 80.0})
+    assert isinstance(summary_of(run).class_incremental, Missing)
+
+
+def test_class_incremental_accuracy_needs_every_task_among_the_answers(tmp_path: Path) -> None:
+    records = [make_record("bolts", floors=make_floors(99.0)), make_record("leaves", 1)]
+    run = make_run(tmp_path / "run", records)
+    save_after(run, "leaves", {}, class_incremental={"leaves": 70.0})
+    found = summary_of(run).class_incremental
+    assert found == Missing("not measured for every task (evaluation.class_incremental)")
+
+
+def test_what_no_run_was_asked_to_measure_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    found = summary_of(make_plain_run(tmp_path / "run", 80.0))
+    assert "class_incremental" not in [column.key for column in columns([found])]
+    assert not any("lass-incremental" in line for line in remarks([found]))
+
+
+def test_what_one_arm_measured_is_said_to_be_missing_in_the_other(tmp_path: Path) -> None:
+    run = make_plain_run(tmp_path / "run", 80.0)
+    save_after(run, "bolts", {}, class_incremental={"bolts": 80.0})
+    comparison = compare([run, make_plain_run(tmp_path / "wide", 80.0, method={"rank": 32})])
+    said = remarks([summarize(arm, comparison) for arm in comparison.arms])
+    missing = "not measured for every task (evaluation.class_incremental)"
+    assert f"No class-incremental for wide: {missing}." in said
 
 
 def test_a_number_that_only_some_seeds_have_says_so(tmp_path: Path) -> None:

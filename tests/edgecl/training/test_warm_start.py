@@ -13,13 +13,14 @@ from safetensors.numpy import save_file
 from edgecl.backbones.injection import InjectedBackbone
 from edgecl.config import RunConfig
 from edgecl.errors import RunError
+from edgecl.training.averages import averaged, mixed
 from edgecl.training.checkpoint import Progress
 from edgecl.training.features import learner_features
 from edgecl.training.gate import Gain, pooled
 from edgecl.training.loop import Lesson, train_lessons
 from edgecl.training.run import Run
+from edgecl.training.signature import Signature
 from edgecl.training.train import add_tasks, train_stream
-from edgecl.training.warm_start import Signature, averaged, mixed
 from tests.edgecl.factories import (
     Recorder,
     changed,
@@ -268,7 +269,7 @@ def test_a_signature_that_is_lost_is_named(tmp_path: Path, config: RunConfig, da
     config, new = changed(config, transfer={"candidates": 1}), data.pop("new")
     run = train(config, tmp_path / "run", data)
     (run.task_folder("far") / "signature.safetensors").unlink()
-    with pytest.raises(RunError, match="far/signature.safetensors: the signature .* transfer.start=identity"):
+    with pytest.raises(RunError, match="far/signature.safetensors: cannot be read .* transfer.start=identity"):
         train(config, run.folder, data | {"new": new})
 
 
