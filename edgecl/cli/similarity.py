@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from edgecl.similarity import Method, Refusal, Similarity
     from edgecl.training.similar_tasks import NewTask
 
-METHODS = ("h_adj", "h_loo", "h_lw", "h_lwc", "h_raw")
+METHODS = ("h_adj", "h_loo", "h_lw", "h_lwc", "h_raw", "leep", "logme")
 EXAMPLES = """\b
 Examples:
   edgecl similarity runs/shop-floor --task scratches=data/scratches
   edgecl similarity runs/shop-floor --task scratches=data/scratches --method h_loo --json
 
 \b
-The score counts the class differences that the features show, from 0 at chance to the number of classes less
-one. "no task" is the bare backbone: a task that scores no higher has nothing to give."""
+A score h_... counts the class differences that the features show, from 0 at chance to the number of classes less
+one. logme is the evidence of linear models, nats per item; leep is what the head of each task says about the new
+classes, nats per item, 0 at most. "no task" is the bare backbone: a task that scores no higher has nothing to
+give. It has no head, and so no leep."""
 
 
 @click.command(epilog=EXAMPLES)
@@ -66,34 +68,47 @@ def _in_words(result: Similarity | Refusal) -> str:
 
 
 def _print(compared: NewTask, method: Method) -> None:
-    from edgecl.similarity import Similarity
-    from edgecl.similarity.estimate import cross_check_of
+    from edgecl.similarity import Refusal, Similarity
+    from edgecl.similarity.methods import cross_check_of
 
-    comparison = compared.comparison
-    given = {name: each for name, each in comparison.sources.items() if isinstance(each, Similarity)}
+    sources = compared.comparison.sources
+    given = {name: each for name, each in sources.items() if isinstance(each, Similarity)}
     if given:
         rows = [
-            (name, f"{each.value:.3f}", f"± {each.standard_error:.3f}", f"{each.cross_check:.3f}")
+            (name, f"{each.value:.3f}", f"± {each.standard_error:.3f}", _beside(each))
             for name, each in given.items()
         ]
-        columns = ("source", method, "s.e.", cross_check_of(method))
+        columns = ("source", method, "s.e.", cross_check_of(method) or "chance")
         print_table(f"{compared.name}: {compared.items} training items", columns, rows)
     if dropped := _dropped(compared):
         click.echo(f"\nleft out, a single item each: {', '.join(dropped)}")
+    for name, each in sources.items():
+        if given and isinstance(each, Refusal):
+            click.echo(f"\nno number for {name}: {each.reason}")
     click.echo(f"\n{_verdict(compared)}")
 
 
+def _beside(similarity: Similarity) -> str:
+    """Return what a score is held against: its cross-check, or where there is none what chance gives."""
+    return f"{similarity.chance if similarity.cross_check is None else similarity.cross_check:.3f}"
+
+
 def _verdict(compared: NewTask) -> str:
-    """Return whether the ranking is reliable, or why no number is given."""
+    """Return whether the ranking is reliable, why that is not judged, or why there is no number at all."""
     from edgecl.similarity import Refusal
 
     comparison = compared.comparison
-    reasons = {each.reason for each in comparison.sources.values() if isinstance(each, Refusal)}
-    if reasons:
-        return f"no number: {'; '.join(sorted(reasons))}"
+    reasons = [each.reason for each in comparison.sources.values() if isinstance(each, Refusal)]
+    if len(reasons) == len(comparison.sources):
+        return f"no number: {'; '.join(sorted(set(reasons)))}"
     if comparison.reliable:
         return "reliable: the sources differ by more than noise, and both scores rank them alike"
-    return f"not reliable: {'; '.join(comparison.doubts)}"
+    doubts = "; ".join(comparison.doubts)
+    return (
+        f"no verdict on the ranking: {doubts}"
+        if comparison.kendall_tau is None
+        else f"not reliable: {doubts}"
+    )
 
 
 def _dropped(compared: NewTask) -> list[str]:
@@ -112,7 +127,7 @@ def _to_json(compared: NewTask, method: Method) -> dict[str, Any]:
         "items": compared.items,
         "classes": len(compared.labels),
         "dropped": _dropped(compared),
-        "reliable": comparison.reliable,
+        "reliable": None if comparison.kendall_tau is None else comparison.reliable,
         "doubts": list(comparison.doubts),
         "spread": comparison.spread,
         "kendall_tau": comparison.kendall_tau,
@@ -121,19 +136,20 @@ def _to_json(compared: NewTask, method: Method) -> dict[str, Any]:
 
 
 def _source_to_json(name: str, result: Similarity | Refusal) -> dict[str, Any]:
-    """Return a source as JSON: null for the bare backbone, and for an error that is not known."""
+    """Return a source as JSON: null for the bare backbone, and for what is not known or a score does not have."""
     from edgecl.similarity import Refusal
-    from edgecl.similarity.estimate import cross_check_of
+    from edgecl.similarity.methods import cross_check_of
     from edgecl.training.similar_tasks import BARE
 
     source = None if name == BARE else name
     if isinstance(result, Refusal):
         return {"source": source, "value": None, "reason": result.reason}
+    check = cross_check_of(result.method)
     return {
         "source": source,
         "value": result.value,
         "standard_error": result.standard_error if math.isfinite(result.standard_error) else None,
-        cross_check_of(result.method): result.cross_check,
+        **({} if check is None else {check: result.cross_check}),
         "chance": result.chance,
         "alpha": result.alpha,
         "n": result.n,

@@ -53,7 +53,7 @@ class Hypernetwork:
 
     def generate(self, embedding: Tensor) -> Tensor:
         """Return the rows of one task, [L, rows, D], of its embedding; differentiable."""
-        rows: Tensor = self.network(embedding.to(next(self.network.parameters()).device)[None])[0]
+        rows: Tensor = self.network(embedding.to(_device(self.network))[None])[0]
         return rows
 
     def explore(self, embedding: Tensor, random: torch.Generator) -> Tensor:
@@ -71,7 +71,7 @@ class Hypernetwork:
 
     def remember(self, name: str, embedding: Tensor) -> None:
         """Keep a task that was learned, with what is generated for it now."""
-        self._embeddings[name] = embedding.detach().clone()
+        self._embeddings[name] = embedding.detach().clone().cpu()
         with torch.no_grad():
             self._stored.append(self.generate(embedding))
 
@@ -80,9 +80,10 @@ class Hypernetwork:
         if not self._stored or self._config.drift_weight == 0:
             return None
         chosen = choose_tasks(len(self._stored), self._config.drift_tasks, rng)
-        known, device = tuple(self._embeddings.values()), next(self.network.parameters()).device
+        known, device = tuple(self._embeddings.values()), _device(self.network)
         embeddings = torch.stack([known[index] for index in chosen]).to(device)
-        stored = torch.stack([self._stored[index] for index in chosen]).to(device)
+        # What a stored run brought along is on the CPU, what was generated since is where the network is.
+        stored = torch.stack([self._stored[index].to(device) for index in chosen])
         now = self._look_ahead(optimizer, embeddings) if self._config.lookahead else self.network(embeddings)
         return self._config.drift_weight * drift(now, stored, form=self._config.drift)
 
@@ -114,7 +115,11 @@ def _decoder(network: Network, config: GeneratorConfig, *, seed: int) -> nn.Modu
     if config.guidance not in {"decoder", "paper"}:
         return None
     random = torch.Generator().manual_seed(seed)
-    probe = network.new_embedding(random)
+    probe = network.new_embedding(random).to(_device(network))
     encoded = network.encode(probe[None])[0]
     build = shared_decoder if config.guidance == "decoder" else fresh_decoder
     return build(len(encoded), len(probe), generator=random)
+
+
+def _device(network: Network) -> torch.device:
+    return next(network.parameters()).device

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from edgecl.similarity.ahp import Priorities, ahp_ratio, ahp_winrate, principal_eigenvector
-from edgecl.similarity.comparison import Comparison, compare
-from edgecl.similarity.distances import task_distances
-from edgecl.similarity.estimate import Similarity, estimate
-from edgecl.similarity.evidence import LogEvidence, leep, log_evidence
-from edgecl.similarity.hscore import METHODS, Method
+from edgecl.similarity.comparison import Comparison, compare, compare_predictions
+from edgecl.similarity.distances import Normalization, task_distances
+from edgecl.similarity.estimate import Similarity, estimate, estimate_predictions
+from edgecl.similarity.evidence import LogEvidence, log_evidence
+from edgecl.similarity.methods import METHODS, FeatureMethod, Method
 from edgecl.similarity.placement import Placement, place
+from edgecl.similarity.predictions import leep
 from edgecl.similarity.refusal import Refusal
 from edgecl.similarity.spectrum import FeatureSpectrum, feature_spectrum
 
 __all__ = [
     "METHODS",
     "Comparison",
+    "FeatureMethod",
     "FeatureSpectrum",
     "LogEvidence",
     "Method",
+    "Normalization",
     "Placement",
     "Priorities",
     "Refusal",
@@ -25,7 +28,9 @@ __all__ = [
     "ahp_ratio",
     "ahp_winrate",
     "compare",
+    "compare_predictions",
     "estimate",
+    "estimate_predictions",
     "feature_spectrum",
     "leep",
     "log_evidence",

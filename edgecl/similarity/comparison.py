@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecl.errors import DataError
-from edgecl.similarity.estimate import DEFAULT_METHOD, Similarity, cross_check_of, estimate
+from edgecl.similarity.estimate import Similarity, estimate, estimate_predictions
 from edgecl.similarity.items import check_features, draw_items
+from edgecl.similarity.methods import DEFAULT_METHOD, cross_check_of
+from edgecl.similarity.predictions import check_probabilities
 from edgecl.similarity.refusal import Refusal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgecl.similarity.hscore import Method
+    from edgecl.similarity.methods import FeatureMethod, Method
 
 LEAST_SPREAD = 2.0
 LEAST_KENDALL_TAU = 0.5
@@ -30,12 +32,13 @@ class Comparison:
         sources: Per source its similarity, or why it has none; in the order given.
         spread: Standard deviation of the values across the sources; 0 for fewer than two.
         kendall_tau: How far method and cross-check rank the sources alike, from -1 to 1; 0 for fewer than two.
+            None where the method has no cross-check: then there is no verdict on the ranking.
         doubts: Why the ranking is not to be used; empty if it is reliable.
     """
 
     sources: Mapping[str, Similarity | Refusal]
     spread: float
-    kendall_tau: float
+    kendall_tau: float | None
     doubts: tuple[str, ...]
 
     @property
@@ -48,7 +51,7 @@ def compare(
     sources: Mapping[str, NDArray[np.floating]],
     labels: NDArray[np.integer],
     *,
-    method: Method = DEFAULT_METHOD,
+    method: FeatureMethod = DEFAULT_METHOD,
     seed: int = 0,
     on_source: Callable[[str, Similarity | Refusal], None] = lambda name, result: None,
 ) -> Comparison:
@@ -67,10 +70,7 @@ def compare(
         DataError: There is no source, shapes or types do not fit, or a feature is not finite; names the source.
         ConfigError: Unknown method.
     """
-    if not sources:
-        raise DataError.at(
-            "sources", found="none", expected="one or more", fix="Give the features of a source."
-        )
+    _check_given(sources)
     for name, features in sources.items():
         check_features(features, labels, where=f"source {name!r}")
     positions = draw_items(labels, seed=seed)
@@ -78,7 +78,38 @@ def compare(
     for name, features in sources.items():
         results[name] = estimate(features[positions], labels[positions], method=method, seed=seed)
         on_source(name, results[name])
-    return _compared(results)
+    return _compared(results, method)
+
+
+def compare_predictions(
+    sources: Mapping[str, NDArray[np.floating]],
+    labels: NDArray[np.integer],
+    *,
+    seed: int = 0,
+    on_source: Callable[[str, Similarity | Refusal], None] = lambda name, result: None,
+) -> Comparison:
+    """Return the `leep` of sources for one task, on the same items and the same subsamples of them.
+
+    There is no verdict on the ranking: nothing confirms it, and chance favours sources of many classes.
+
+    Args:
+        sources: What the head of each source says about the same items, [n, Z], rows sum to 1; Z may differ.
+        labels: Classes of the items, [n].
+        seed: Of the sample, of its subsamples and of permutations.
+        on_source: Told about each source as it is done.
+
+    Raises:
+        DataError: There is no source, shapes do not fit, or a row is not a distribution; names the source.
+    """
+    _check_given(sources)
+    for name, probabilities in sources.items():
+        check_probabilities(probabilities, labels, where=f"source {name!r}")
+    positions = draw_items(labels, seed=seed)
+    results = {}
+    for name, probabilities in sources.items():
+        results[name] = estimate_predictions(probabilities[positions], labels[positions], seed=seed)
+        on_source(name, results[name])
+    return _compared(results, "leep")
 
 
 def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
@@ -92,31 +123,43 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
     return float((np.sign(a[:, None] - a) * np.sign(b[:, None] - b)).sum()) / max(1, pairs)
 
 
-def _compared(results: Mapping[str, Similarity | Refusal]) -> Comparison:
+def _check_given(sources: Mapping[str, NDArray[np.floating]]) -> None:
+    if not sources:
+        raise DataError.at("sources", found="none", expected="one or more", fix="Give what a source says.")
+
+
+def _compared(results: Mapping[str, Similarity | Refusal], method: Method) -> Comparison:
     given = [result for result in results.values() if isinstance(result, Similarity)]
+    without = [name for name, result in results.items() if isinstance(result, Refusal)]
     values = [similarity.value for similarity in given]
+    checks = [similarity.cross_check for similarity in given if similarity.cross_check is not None]
     spread = float(np.std(values, ddof=1)) if len(given) > 1 else 0.0
-    tau = kendall_tau(values, [similarity.cross_check for similarity in given])
-    if len(given) < len(results):
-        without = [name for name, result in results.items() if isinstance(result, Refusal)]
+    tau = None if cross_check_of(method) is None else kendall_tau(values, checks)
+    if without:
         return Comparison(results, spread, tau, (f"no number for {', '.join(without)}",))
     if len(given) < 2:
         return Comparison(results, spread, tau, ("one source alone has no rank",))
-    return Comparison(results, spread, tau, tuple(_doubts(given, spread, tau)))
+    return Comparison(
+        results, spread, tau, (*_doubts_of_spread(given, spread), *_doubts_of_order(method, tau))
+    )
 
 
-def _doubts(given: Sequence[Similarity], spread: float, tau: float) -> list[str]:
-    doubts = []
+def _doubts_of_spread(given: Sequence[Similarity], spread: float) -> tuple[str, ...]:
     error = max(similarity.standard_error for similarity in given)
-    if not spread > LEAST_SPREAD * error:
-        doubts.append(
-            f"the sources differ by {spread:.2g} (standard deviation), no more than {LEAST_SPREAD:g} standard "
-            f"errors of {error:.2g}"
-        )
-    if not tau >= LEAST_KENDALL_TAU:
-        method = given[0].method
-        doubts.append(
-            f"{method} and {cross_check_of(method)} rank the sources differently (Kendall's tau {tau:.2f}, "
-            f"{LEAST_KENDALL_TAU:g} is asked for)"
-        )
-    return doubts
+    if spread > LEAST_SPREAD * error:
+        return ()
+    return (
+        f"the sources differ by {spread:.2g} (standard deviation), no more than {LEAST_SPREAD:g} standard "
+        f"errors of {error:.2g}",
+    )
+
+
+def _doubts_of_order(method: Method, tau: float | None) -> tuple[str, ...]:
+    if tau is None:
+        return (f"{method} has no second score that could confirm the ranking",)
+    if tau >= LEAST_KENDALL_TAU:
+        return ()
+    return (
+        f"{method} and {cross_check_of(method)} rank the sources differently (Kendall's tau {tau:.2f}, "
+        f"{LEAST_KENDALL_TAU:g} is asked for)",
+    )

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edgecl.errors import ConfigError
-from edgecl.similarity.hscore import METHODS, Method, chance_level, h_lwc, score, shrinkage
-from edgecl.similarity.items import draw_subsample
+from edgecl.similarity.hscore import h_lwc, shrinkage
+from edgecl.similarity.items import usable_items
 from edgecl.similarity.leave_one_out import h_loo
+from edgecl.similarity.methods import (
+    DEFAULT_METHOD,
+    FEATURE_METHODS,
+    FeatureMethod,
+    Method,
+    chance_level,
+    cross_check_of,
+    score,
+)
+from edgecl.similarity.predictions import check_probabilities, leep_chance, leep_score
 from edgecl.similarity.refusal import Refusal
 from edgecl.similarity.spectrum import feature_spectrum
+from edgecl.similarity.subsamples import replicate
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
-
-DEFAULT_METHOD: Method = "h_lwc"
 
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
-    """How much the features of one source say about the labels of a task.
+    """How much one source says about the labels of a task.
 
     Attributes:
         method: Which score it is.
-        value: The score, at most `classes` - 1.
+        value: The score. H-scores are `classes` - 1 at most; `leep` is 0 at most; `logme` is in nats per item.
         standard_error: Of the score; infinite where every class has 2 samples, so that none can be left out.
-        cross_check: `h_loo` of the same spectrum; `h_lwc` where `h_loo` is the method.
+        cross_check: `h_loo` of the same spectrum; `h_lwc` where `h_loo` or `logme` is the method; None for `leep`.
         chance: What the score would be on average for permuted labels.
-        alpha: Shrinkage of the covariance, 0 to 1 (Ledoit and Wolf's).
+        alpha: Shrinkage of the covariance, 0 to 1 (Ledoit and Wolf's); None for `leep`, which sees no features.
         n: Items that were used.
-        rank: Components that were used.
+        rank: Components that were used; None for `leep`.
         classes: Classes that were used, K.
         dropped: Labels that were left out, since they have a single sample.
         replicates: The score of each subsample; the same subsamples for all sources of one task.
@@ -42,11 +49,11 @@ class Similarity:
     method: Method
     value: float
     standard_error: float
-    cross_check: float
+    cross_check: float | None
     chance: float
-    alpha: float
+    alpha: float | None
     n: int
-    rank: int
+    rank: int | None
     classes: int
     dropped: tuple[int, ...]
     replicates: tuple[float, ...]
@@ -56,7 +63,7 @@ def estimate(
     features: NDArray[np.floating],
     labels: NDArray[np.integer],
     *,
-    method: Method = DEFAULT_METHOD,
+    method: FeatureMethod = DEFAULT_METHOD,
     subsamples: int = 20,
     fraction: float = 0.8,
     seed: int = 0,
@@ -78,73 +85,97 @@ def estimate(
         DataError: Shapes or types do not fit, or a feature is not finite.
         ConfigError: Unknown method, fewer than 2 subsamples, or a fraction that is not between 0 and 1.
     """
-    _check_options(method, subsamples, fraction)
+    _check_method(method)
     spectrum = feature_spectrum(features, labels)
     if isinstance(spectrum, Refusal):
         return spectrum
     value = score(spectrum, method)
     if isinstance(value, Refusal):
         return value
-    kept = np.flatnonzero(~np.isin(labels, spectrum.dropped))
-    random = np.random.default_rng(seed)
-    drawn = [
-        kept[draw_subsample(spectrum.targets, fraction=fraction, random=random)] for _ in range(subsamples)
-    ]
-    replicates = _replicates(features, labels, drawn, method)
+
+    def measure(positions: NDArray[np.int64]) -> float | Refusal:
+        part = feature_spectrum(features[positions], labels[positions])
+        return part if isinstance(part, Refusal) else score(part, method)
+
+    replicates = replicate(
+        measure, labels, dropped=spectrum.dropped, subsamples=subsamples, fraction=fraction, seed=seed
+    )
     if isinstance(replicates, Refusal):
         return replicates
     return Similarity(
         method=method,
         value=value,
-        standard_error=_standard_error(replicates, drawn=len(drawn[0]), n=spectrum.n),
-        cross_check=h_lwc(spectrum) if method == "h_loo" else h_loo(spectrum),
+        standard_error=replicates.standard_error,
+        cross_check=h_lwc(spectrum) if cross_check_of(method) == "h_lwc" else h_loo(spectrum),
         chance=chance_level(spectrum, method),
         alpha=shrinkage(spectrum),
         n=spectrum.n,
         rank=spectrum.rank,
         classes=spectrum.classes,
         dropped=spectrum.dropped,
-        replicates=replicates,
+        replicates=replicates.values,
     )
 
 
-def cross_check_of(method: Method) -> Method:
-    """Return the score that a method is checked against."""
-    return "h_lwc" if method == "h_loo" else "h_loo"
-
-
-def _replicates(
-    features: NDArray[np.floating],
+def estimate_predictions(
+    probabilities: NDArray[np.floating],
     labels: NDArray[np.integer],
-    drawn: list[NDArray[np.int64]],
-    method: Method,
-) -> tuple[float, ...] | Refusal:
-    values = []
-    for positions in drawn:
-        spectrum = feature_spectrum(features[positions], labels[positions])
-        value = spectrum if isinstance(spectrum, Refusal) else score(spectrum, method)
-        if isinstance(value, Refusal):
-            return Refusal(f"no standard error: of the subsamples, {value.reason}")
-        values.append(value)
-    return tuple(values)
+    *,
+    subsamples: int = 20,
+    fraction: float = 0.8,
+    seed: int = 0,
+) -> Similarity | Refusal:
+    """Return the similarity that a source's own predictions show, or why no number can be given.
+
+    That is `leep`, with a standard error as in `estimate`. Classes with a single sample are left out.
+
+    Args:
+        probabilities: What the source's head says about each item, [n, Z], rows sum to 1.
+        labels: Classes [n], integers.
+        subsamples: How many, for the standard error.
+        fraction: Part of each class in a subsample.
+        seed: Of the subsamples, and of the permutations that give the chance level.
+
+    Raises:
+        DataError: Shapes do not fit, there is no item, or a row is not a distribution.
+        ConfigError: Fewer than 2 subsamples, or a fraction that is not between 0 and 1.
+    """
+    check_probabilities(probabilities, labels, where="probabilities")
+    items = usable_items(labels)
+    if isinstance(items, Refusal):
+        return items
+
+    def measure(positions: NDArray[np.int64]) -> float | Refusal:
+        return leep_score(probabilities[positions], labels[positions])
+
+    value = measure(items.positions)
+    if isinstance(value, Refusal):
+        return value
+    replicates = replicate(
+        measure, labels, dropped=items.dropped, subsamples=subsamples, fraction=fraction, seed=seed
+    )
+    if isinstance(replicates, Refusal):
+        return replicates
+    return Similarity(
+        method="leep",
+        value=value,
+        standard_error=replicates.standard_error,
+        cross_check=None,
+        chance=leep_chance(probabilities[items.positions], items.targets, seed=seed),
+        alpha=None,
+        n=len(items.targets),
+        rank=None,
+        classes=items.classes,
+        dropped=items.dropped,
+        replicates=replicates.values,
+    )
 
 
-def _standard_error(replicates: tuple[float, ...], *, drawn: int, n: int) -> float:
-    if drawn == n:
-        return math.inf
-    # Delete-d jackknife (Shao and Wu, 1989): subsamples share most items and so vary less than samples would.
-    return math.sqrt(drawn / (n - drawn)) * float(np.std(replicates))
-
-
-def _check_options(method: str, subsamples: int, fraction: float) -> None:
-    if method not in METHODS:
+def _check_method(method: str) -> None:
+    if method not in FEATURE_METHODS:
         raise ConfigError.at(
-            "method", found=repr(method), expected=f"one of {', '.join(METHODS)}", fix="h_lwc is the default."
-        )
-    if subsamples < 2 or not 0.0 < fraction < 1.0:
-        raise ConfigError.at(
-            "standard error",
-            found=f"{subsamples} subsamples of {fraction} of the items",
-            expected="2 or more, and a fraction between 0 and 1, both excluded",
-            fix="20 subsamples of 0.8 are the default.",
+            "method",
+            found=repr(method),
+            expected=f"one of {', '.join(FEATURE_METHODS)}",
+            fix="h_lwc is the default.",
         )

@@ -1,4 +1,4 @@
-"""Transferability without an H-score: from a source's own predictions, and from Bayesian evidence."""
+"""LogME: transferability as the Bayesian evidence of linear models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecl.errors import DataError
+from edgecl.similarity.refusal import Refusal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,25 +60,28 @@ def log_evidence(spectrum: FeatureSpectrum) -> LogEvidence:
     return LogEvidence(float(values.mean()), alpha, beta)
 
 
-def leep(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Return LEEP: the mean log-probability of the labels, predicted through the source's own classes; 0 at most.
+def logme(spectrum: FeatureSpectrum) -> float | Refusal:
+    """Return LogME of a spectrum, or why it has none.
 
-    Args:
-        probabilities: What the source's head says about each item, [n, Z], rows sum to 1.
-        labels: Classes of the new task, [n].
-
-    Raises:
-        DataError: Shapes do not fit, there is no item, or a row is not a distribution.
+    Where features fit a class without noise, evidence grows without bound, and its value says only where the
+    iteration was ended. With n <= D + 1 that happens to labels of any kind.
     """
-    source = _distributions(probabilities, labels)
-    _, targets = np.unique(labels, return_inverse=True)
-    # LEEP (Nguyen et al., 2020): P(y|z) from the joint distribution of labels and source classes.
-    joint = np.zeros((targets.max() + 1, source.shape[1]))
-    np.add.at(joint, targets, source)
-    mass = joint.sum(axis=0)
-    conditional = np.divide(joint, mass, out=np.zeros_like(joint), where=mass > 0.0)
-    predicted = (conditional[targets] * source).sum(axis=1)
-    return float(np.log(predicted).mean())
+    if spectrum.classes < 2:
+        return Refusal(f"{spectrum.n} samples of one class: there is nothing to tell apart")
+    found = log_evidence(spectrum)
+    if (found.beta >= _LIMITS[1]).any():
+        return Refusal(
+            f"{spectrum.n} samples of {spectrum.width} features fit a class without noise, where evidence has no "
+            "bound: it takes more samples, or use h_lwc"
+        )
+    return found.value
+
+
+def evidence_alone(spectrum: FeatureSpectrum) -> float:
+    """Return LogME of features that say nothing: the log evidence of the classes' shares alone."""
+    shares = np.bincount(spectrum.targets, minlength=spectrum.classes) / spectrum.n
+    # The limit for alpha -> infinity, where beta is one over the variance of the labels.
+    return float((-0.5 * (np.log(2.0 * np.pi * shares * (1.0 - shares)) + 1.0)).mean())
 
 
 def _class_evidence(
@@ -130,23 +134,3 @@ def _fit(
 def _limited(numerator: float, denominator: float) -> float:
     low, high = _LIMITS
     return high if numerator >= high * denominator else max(low, numerator / denominator)
-
-
-def _distributions(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float64]:
-    if probabilities.ndim != 2 or len(labels) == 0 or labels.shape != probabilities.shape[:1]:
-        raise DataError.at(
-            "probabilities",
-            found=f"{list(probabilities.shape)} and labels {list(labels.shape)}",
-            expected="[n, Z] and [n]",
-            fix="Give one row of probabilities for each label.",
-        )
-    source = probabilities.astype(np.float64)
-    # Written so that NaN is refused, too. Half precision rounds a sum of 1,000 classes by less than 0.01.
-    if not ((source >= 0.0).all() and (np.abs(source.sum(axis=1) - 1.0) < 0.01).all()):
-        raise DataError.at(
-            "probabilities",
-            found="rows that are no distributions",
-            expected="numbers from 0 that sum to 1",
-            fix="Apply the softmax to the scores of the head.",
-        )
-    return source

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from edgecl.similarity.spectrum import FeatureSpectrum
 
-Method = Literal["h_adj", "h_loo", "h_lw", "h_lwc", "h_raw"]
-METHODS: tuple[Method, ...] = get_args(Method)
+HScore = Literal["h_adj", "h_loo", "h_lw", "h_lwc", "h_raw"]
+H_SCORES: tuple[HScore, ...] = get_args(HScore)
 
 
-def score(spectrum: FeatureSpectrum, method: Method) -> float | Refusal:
-    """Return the score of a method, or why it says nothing about these features."""
+def h_score(spectrum: FeatureSpectrum, method: HScore) -> float | Refusal:
+    """Return one of the scores, or why it says nothing about these features."""
     if method in ("h_raw", "h_adj"):
         refusal = _unshrunk_refusal(spectrum, method)
         if refusal is not None:
@@ -32,7 +32,7 @@ def score(spectrum: FeatureSpectrum, method: Method) -> float | Refusal:
     return scores[method](spectrum)
 
 
-def chance_level(spectrum: FeatureSpectrum, method: Method) -> float:
+def h_chance(spectrum: FeatureSpectrum, method: HScore) -> float:
     """Return the mean of a score over all permutations of the labels.
 
     For `h_loo` that has no closed form: there it is the score of predicting the mean.
@@ -117,7 +117,7 @@ def _chance_per_component(spectrum: FeatureSpectrum) -> float:
     return (spectrum.classes - 1) / (spectrum.n - 1)
 
 
-def _unshrunk_refusal(spectrum: FeatureSpectrum, method: Method) -> Refusal | None:
+def _unshrunk_refusal(spectrum: FeatureSpectrum, method: HScore) -> Refusal | None:
     if spectrum.source == HALF:
         return Refusal(f"{method} of half-precision features is their rounding; use h_lwc")
     if spectrum.rank >= spectrum.n - 1:

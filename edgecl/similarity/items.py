@@ -93,7 +93,7 @@ def draw_items(labels: NDArray[np.integer], *, seed: int) -> NDArray[np.int64]:
 
 
 def draw_subsample(
-    targets: NDArray[np.int64], *, fraction: float, random: np.random.Generator
+    targets: NDArray[np.integer], *, fraction: float, random: np.random.Generator
 ) -> NDArray[np.int64]:
     """Return the ascending positions of a fraction of each class, two at least, drawn without replacement."""
     drawn = []

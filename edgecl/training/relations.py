@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from edgecl.methods import Relations
 from edgecl.similarity import compare, task_distances
 from edgecl.similarity.items import draw_items
-from edgecl.training.warm_start import features_under, nearest_tasks
+from edgecl.training.signature import nearest_tasks
+from edgecl.training.warm_start import features_under
 
 if TYPE_CHECKING:
     from edgecl.training.ready import Ready
@@ -46,5 +47,5 @@ def measure_relations(
     comparison = compare(
         {name: features_under(session, items, session.run.tensors(name)) for name in names}, labels, seed=seed
     )
-    distances = task_distances(comparison)
+    distances = task_distances(comparison, normalization=generator.guidance_normalization)
     return Relations(dict(zip(names, distances.tolist(), strict=True)), reliable=comparison.reliable)

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from edgecl.cli.similarity import METHODS
 from edgecl.similarity import METHODS as KNOWN
+from edgecl.similarity import leep
+from edgecl.streams import TaskSpec, check_items, load_task
+from edgecl.training.features import features
 from edgecl.training.run import Run
 from tests.cli.conftest import Call
 from tests.edgecl.factories import make_image_data, make_text_data
@@ -98,6 +102,93 @@ def test_nothing_is_written_and_the_answer_is_always_the_same(
 def test_every_method_can_be_asked_for(method: str, image_field: Field, new: Path, call: Call) -> None:
     called = call("similarity", image_field.run.folder, "--task", f"new={new}", "--method", method, "--json")
     assert (called.code, called.json["method"]) == (0, method)
+
+
+def test_evidence_has_the_fields_of_every_score_of_features(
+    image_field: Field, tmp_path: Path, call: Call
+) -> None:
+    data = make_image_data(tmp_path / "many.npz", items=150, classes=2, seed=9)
+    called = call(
+        "similarity", image_field.run.folder, "--task", f"many={data}", "--method", "logme", "--json"
+    )
+    sources = called.json["sources"]
+    assert list(sources[0])[:4] == ["source", "value", "standard_error", "h_lwc"]
+    assert all(source["value"] > source["chance"] for source in sources)
+    assert called.json["reliable"] in {True, False}
+
+
+def test_evidence_without_bound_is_no_number(image_field: Field, new: Path, call: Call) -> None:
+    called = call("similarity", image_field.run.folder, "--task", f"new={new}", "--method", "logme")
+    assert called.out.strip().startswith("no number: 40 samples of 64 features fit a class without noise")
+
+
+def test_what_the_heads_of_tasks_say_is_scored_with_their_own_classes(
+    image_field: Field, new: Path, call: Call
+) -> None:
+    called = call("similarity", image_field.run.folder, "--task", f"new={new}", "--method", "leep", "--json")
+    bare, *tasks = called.json["sources"]
+    assert bare == {
+        "source": None,
+        "value": None,
+        "reason": "the bare backbone has no head that could say anything",
+    }
+    assert [source["source"] for source in tasks] == SOURCES[1:]
+    assert all(-np.log(2) <= source["chance"] < source["value"] <= 0.0 for source in tasks)
+    assert [(source["n"], source["classes"]) for source in tasks] == [(40, 2)] * 3
+
+
+def test_leep_is_that_of_the_probabilities_which_the_stored_head_gives(
+    image_field: Field, new: Path, call: Call
+) -> None:
+    called = call("similarity", image_field.run.folder, "--task", f"new={new}", "--method", "leep", "--json")
+    backbone, task = image_field.load(), image_field.run.tensors("hues")
+    data = load_task(TaskSpec(name="new", data=new), seed=0)
+    items = check_items(data, backbone.preprocessor, progress=lambda *_: None).train
+    found = features(backbone.module, items, preprocessor=backbone.preprocessor, task=task)
+    scores = found @ task.head_weight.T + task.head_bias
+    probabilities = torch.from_numpy(scores).double().softmax(dim=1).numpy()
+    said = {source["source"]: source["value"] for source in called.json["sources"]}
+    assert said["hues"] == pytest.approx(leep(probabilities, data.train.targets), abs=1e-6)
+
+
+def test_leep_has_nothing_that_only_features_have_and_no_verdict(
+    image_field: Field, new: Path, call: Call
+) -> None:
+    result = call(
+        "similarity", image_field.run.folder, "--task", f"new={new}", "--method", "leep", "--json"
+    ).json
+    assert list(result["sources"][1]) == [
+        "source",
+        "value",
+        "standard_error",
+        "chance",
+        "alpha",
+        "n",
+        "rank",
+        "classes",
+    ]
+    assert (result["sources"][1]["alpha"], result["sources"][1]["rank"]) == (None, None)
+    assert (result["reliable"], result["kendall_tau"]) == (None, None)
+    assert "leep has no second score that could confirm the ranking" in result["doubts"]
+
+
+def test_the_table_of_leep_has_the_chance_level_and_says_that_the_ranking_is_not_judged(
+    image_field: Field, new: Path, call: Call
+) -> None:
+    called = call("similarity", image_field.run.folder, "--task", f"new={new}", "--method", "leep")
+    _, columns, *rows = called.out.splitlines()
+    assert columns.split() == ["source", "leep", "s.e.", "chance"]
+    assert [row.split()[0] for row in rows[:3]] == ["shades", "hues", "tones"]
+    assert "no number for no task: the bare backbone has no head that could say anything" in rows
+    assert rows[-1].startswith("no verdict on the ranking: ")
+    assert [line.split(":")[0] for line in called.err.splitlines()] == ["no task", "shades", "hues", "tones"]
+
+
+def test_too_few_items_have_no_leep_either(image_field: Field, tmp_path: Path, call: Call) -> None:
+    task = f"few={make_parted(tmp_path / 'few.npz', [0, 0, 1, 2, 3])}"
+    shown = call("similarity", image_field.run.folder, "--task", task, "--method", "leep")
+    assert shown.code == 0
+    assert shown.out.strip().startswith("no number: 5 samples of 4 classes say nothing about transfer")
 
 
 def test_the_methods_are_those_of_the_library() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecl.errors import ConfigError, DataError
-from edgecl.similarity import Comparison, Refusal, compare
+from edgecl.similarity import Comparison, Refusal, compare, compare_predictions
 from edgecl.similarity.comparison import _compared, kendall_tau
 from tests.edgecl.similarity.factories import make_features, make_similarity, similarity_of
 
@@ -59,8 +59,8 @@ def test_one_source_alone_is_not_reliable() -> None:
 
 def test_a_spread_of_two_standard_errors_is_not_enough() -> None:
     pair = {"a": make_similarity(0.0, standard_error=0.5), "b": make_similarity(2**0.5, standard_error=0.1)}
-    assert _compared(pair).spread == pytest.approx(1.0)
-    assert not _compared(pair).reliable
+    assert _compared(pair, "h_lwc").spread == pytest.approx(1.0)
+    assert not _compared(pair, "h_lwc").reliable
 
 
 @pytest.mark.parametrize(("checks", "reliable"), [((1, 2, 3, 4), True), ((2, 1, 4, 3), False)])
@@ -69,14 +69,14 @@ def test_the_cross_check_must_rank_alike(checks: tuple[float, ...], reliable: bo
         str(place): make_similarity(float(place), cross_check=float(check))
         for place, check in enumerate(checks)
     }
-    comparison = _compared(similarities)
+    comparison = _compared(similarities, "h_lwc")
     assert comparison.reliable is reliable
     assert comparison.kendall_tau == pytest.approx(1.0 if reliable else 1.0 / 3.0)
 
 
 def test_an_unknown_error_is_never_reliable() -> None:
     pair = {"a": make_similarity(0.0, standard_error=np.inf), "b": make_similarity(99.0)}
-    assert not _compared(pair).reliable
+    assert not _compared(pair, "h_lwc").reliable
 
 
 def test_a_source_without_a_number_makes_the_ranking_unreliable() -> None:
@@ -130,3 +130,60 @@ def test_kendalls_tau_counts_pairs() -> None:
     assert kendall_tau([1, 2, 3, 4], [1, 2, 4, 3]) == pytest.approx(4.0 / 6.0)
     assert kendall_tau([1, 2, 3], [5, 5, 6]) == pytest.approx(2.0 / 3.0)
     assert kendall_tau([1], [1]) == 0.0
+
+
+def make_predictions(*certainties: float, items: int = 200) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return sources of 4 classes that say the class of an item with such certainty, and the labels."""
+    labels = np.arange(items) % 4
+    noise = np.random.default_rng(0).dirichlet(np.full(4, 2.0), size=items)
+    return {
+        f"certain-{each}": each * np.eye(4)[labels] + (1.0 - each) * noise for each in certainties
+    }, labels
+
+
+def test_logme_ranks_sources_and_is_checked_by_the_corrected_score() -> None:
+    sources, labels = make_sources(0.2, 0.6, 2.0)
+    comparison = compare(sources, labels, method="logme")
+    assert values_of(comparison) == sorted(values_of(comparison))
+    assert (comparison.kendall_tau, comparison.reliable) == (1.0, True)
+    checks = [getattr(result, "cross_check", np.nan) for result in comparison.sources.values()]
+    assert checks == values_of(compare(sources, labels))
+
+
+def test_predictions_are_ranked_without_a_verdict_on_the_ranking() -> None:
+    comparison = compare_predictions(*make_predictions(0.0, 0.3, 0.6))
+    assert values_of(comparison) == sorted(values_of(comparison))
+    assert (comparison.kendall_tau, comparison.reliable) == (None, False)
+    assert comparison.doubts == ("leep has no second score that could confirm the ranking",)
+
+
+def test_predictions_of_the_same_worth_are_doubted_besides() -> None:
+    sources, labels = make_predictions(0.3)
+    comparison = compare_predictions({"one": sources["certain-0.3"], "other": sources["certain-0.3"]}, labels)
+    assert "no more than 2 standard errors" in comparison.doubts[0]
+    assert len(comparison.doubts) == 2
+
+
+def test_sources_of_predictions_may_have_classes_of_their_own() -> None:
+    sources, labels = make_predictions(0.6, items=40)
+    wide = np.random.default_rng(0).dirichlet(np.ones(40), size=40)
+    comparison = compare_predictions({**sources, "wide": wide}, labels)
+    assert isinstance(comparison.sources["wide"], Refusal)
+    assert comparison.doubts == ("no number for wide",)
+
+
+def test_of_many_items_the_same_sample_of_predictions_is_used_for_all_sources() -> None:
+    told: list[str] = []
+    sources, labels = make_predictions(0.2, 0.6, items=1600)
+    comparison = compare_predictions(sources, labels, on_source=lambda name, _: told.append(name))
+    assert [getattr(result, "n", 0) for result in comparison.sources.values()] == [1000, 1000]
+    assert told == list(sources)
+
+
+def test_the_source_whose_predictions_are_broken_is_named() -> None:
+    sources, labels = make_predictions(0.2, 0.6)
+    sources["certain-0.6"] *= 2.0
+    with pytest.raises(DataError, match="source 'certain-0.6': found rows that are no distributions"):
+        compare_predictions(sources, labels)
+    with pytest.raises(DataError, match="sources: found none"):
+        compare_predictions({}, labels)

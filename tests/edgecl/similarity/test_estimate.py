@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from edgecl.errors import ConfigError, DataError
-from edgecl.similarity import METHODS, Method, Refusal, estimate
+from edgecl.similarity import FeatureMethod, Refusal, Similarity, estimate, estimate_predictions, leep
+from edgecl.similarity.evidence import evidence_alone, logme
 from edgecl.similarity.hscore import h_lwc, shrinkage
 from edgecl.similarity.leave_one_out import h_loo
+from edgecl.similarity.methods import FEATURE_METHODS
 from tests.edgecl.similarity.factories import make_features, similarity_of, spectrum_of
 
 
@@ -26,13 +28,20 @@ def test_the_value_is_the_corrected_score_with_leave_one_out_beside_it() -> None
     assert (similarity.alpha, similarity.chance, similarity.dropped) == (shrinkage(spectrum), 0.0, ())
 
 
+def test_the_evidence_is_checked_against_the_corrected_score_and_held_against_the_shares() -> None:
+    features, labels = make_features()
+    spectrum, similarity = spectrum_of(features, labels), similarity_of(features, labels, method="logme")
+    assert (similarity.value, similarity.cross_check) == (logme(spectrum), h_lwc(spectrum))
+    assert similarity.chance == evidence_alone(spectrum)
+
+
 def test_leave_one_out_is_checked_against_the_corrected_score() -> None:
     features, labels = make_features()
     assert similarity_of(features, labels, method="h_loo").cross_check == h_lwc(spectrum_of(features, labels))
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_gives_a_number_with_an_error(method: Method) -> None:
+@pytest.mark.parametrize("method", FEATURE_METHODS)
+def test_every_method_gives_a_number_with_an_error(method: FeatureMethod) -> None:
     similarity = similarity_of(*make_features(), method=method)
     assert similarity.method == method
     assert 0.0 < similarity.standard_error < 1.0
@@ -73,7 +82,7 @@ def test_too_few_samples_give_no_number() -> None:
 
 
 @pytest.mark.parametrize("method", ["h_raw", "h_adj"])
-def test_fewer_samples_than_dimensions_give_no_number_without_shrinkage(method: Method) -> None:
+def test_fewer_samples_than_dimensions_give_no_number_without_shrinkage(method: FeatureMethod) -> None:
     refusal = estimate(*make_features(items=40, width=50), method=method)
     assert isinstance(refusal, Refusal)
     assert f"the same {method} for every task" in refusal.reason
@@ -93,8 +102,77 @@ def test_features_that_are_not_finite_are_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"method": "pillai"}, {"subsamples": 1}, {"fraction": 0.0}, {"fraction": 1.0}]
+    "options",
+    [{"method": "pillai"}, {"method": "leep"}, {"subsamples": 1}, {"fraction": 0.0}, {"fraction": 1.0}],
 )
 def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="expected"):
         estimate(*make_features(), **options)
+
+
+def make_predictions(labels: np.ndarray, *, classes: int = 3) -> np.ndarray:
+    """Return the predictions of a source that knows a little about labels, [n, classes]."""
+    scores = np.random.default_rng(0).normal(size=(len(labels), classes)) + np.eye(4)[labels][:, :classes]
+    powers = np.exp(scores)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def predicted(labels: np.ndarray, **options: Any) -> Similarity:
+    similarity = estimate_predictions(make_predictions(labels), labels, **options)
+    assert isinstance(similarity, Similarity)
+    return similarity
+
+
+def test_predictions_have_a_value_an_error_and_a_chance_level() -> None:
+    labels = np.arange(400) % 4
+    similarity = predicted(labels)
+    assert (similarity.method, similarity.value) == ("leep", leep(make_predictions(labels), labels))
+    assert -math.log(4) < similarity.chance < similarity.value - 2 * similarity.standard_error
+    assert (similarity.n, similarity.classes, len(similarity.replicates)) == (400, 4, 20)
+
+
+def test_predictions_show_neither_components_nor_a_second_score() -> None:
+    similarity = predicted(np.arange(60) % 4)
+    assert (similarity.cross_check, similarity.alpha, similarity.rank) == (None, None, None)
+
+
+def test_the_error_of_predictions_is_how_far_new_samples_scatter() -> None:
+    labels = np.arange(6000) % 4
+    samples = make_predictions(labels).reshape(30, 200, 3)
+    found = [estimate_predictions(part, labels[:200]) for part in samples]
+    scatter = np.std([getattr(each, "value", np.nan) for each in found])
+    errors = [getattr(each, "standard_error", np.nan) for each in found]
+    assert np.mean(errors) == pytest.approx(scatter, rel=0.35)
+
+
+def test_the_same_seed_gives_the_same_answer_for_predictions() -> None:
+    labels = np.arange(60) % 4
+    assert predicted(labels, seed=3) == predicted(labels, seed=3)
+    assert predicted(labels, seed=4).replicates != predicted(labels, seed=3).replicates
+
+
+def test_predictions_for_classes_with_a_single_sample_are_left_out() -> None:
+    labels = np.arange(60) % 4
+    more = np.append([11], labels)
+    rows = np.vstack([[1.0, 0.0, 0.0], make_predictions(labels)])
+    similarity = estimate_predictions(rows, more)
+    assert isinstance(similarity, Similarity)
+    assert (similarity.dropped, similarity.value) == ((11,), predicted(labels).value)
+
+
+def test_too_few_samples_give_no_number_for_predictions() -> None:
+    labels = np.arange(4)
+    refusal = estimate_predictions(make_predictions(labels), labels)
+    assert isinstance(refusal, Refusal)
+    assert "4 samples of 4 classes" in refusal.reason
+
+
+def test_subsamples_smaller_than_the_head_of_the_source_give_no_error_and_no_number() -> None:
+    refusal = estimate_predictions(np.full((40, 35), 1 / 35), np.arange(40) % 4)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason.startswith("no standard error: of the subsamples, 32 samples for the 35 classes")
+
+
+def test_predictions_that_are_no_distributions_are_an_error() -> None:
+    with pytest.raises(DataError, match="probabilities: found rows that are no distributions"):
+        estimate_predictions(np.ones((40, 2)), np.arange(40) % 4)

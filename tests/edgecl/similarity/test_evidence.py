@@ -2,14 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from edgecl.errors import DataError
-from edgecl.similarity import leep, log_evidence
+from edgecl.similarity import Refusal, log_evidence
+from edgecl.similarity.evidence import evidence_alone, logme
 from tests.edgecl.similarity.factories import make_features, spectrum_of
-
-LABELS = np.array([0, 0, 0, 1, 1, 2, 2, 2])
 
 
 def dense_log_evidence(columns: np.ndarray, target: np.ndarray, alpha: float, beta: float) -> float:
@@ -19,12 +16,6 @@ def dense_log_evidence(columns: np.ndarray, target: np.ndarray, alpha: float, be
     log_determinant = np.linalg.slogdet(covariance)[1]
     quadratic = target @ np.linalg.solve(covariance, target)
     return float(-0.5 * (n * np.log(2 * np.pi) + log_determinant + quadratic) / n)
-
-
-def entropy(labels: np.ndarray) -> float:
-    """Return the entropy of labels, nats."""
-    shares = np.unique(labels, return_counts=True)[1] / len(labels)
-    return float(-(shares * np.log(shares)).sum())
 
 
 @pytest.mark.parametrize("gap", [0.0, 1.0, 10.0])
@@ -64,43 +55,25 @@ def test_logme_needs_two_classes() -> None:
         log_evidence(spectrum_of(make_features()[0], np.zeros(60, int)))
 
 
-def test_leep_of_a_source_that_is_certain_is_minus_the_conditional_entropy() -> None:
-    source = np.array([0, 0, 1, 1, 1, 1, 0, 0])
-    inside = [entropy(LABELS[source == each]) for each in (0, 1)]
-    assert leep(np.eye(3)[source], LABELS) == pytest.approx(-np.mean(inside))
+def test_logme_of_features_that_say_nothing_is_the_evidence_of_the_shares_of_the_classes() -> None:
+    """Of labels of variance v = p (1 - p) alone: -(log 2 pi v + 1)/2, for shares of 1/4 and 3/4 the same."""
+    spectrum = spectrum_of(np.ones((8, 2)), np.array([0, 0, 1, 1, 1, 1, 1, 1]))
+    expected = -0.5 * (np.log(2 * np.pi * 3 / 16) + 1)
+    assert evidence_alone(spectrum) == pytest.approx(expected)
+    assert log_evidence(spectrum).value == pytest.approx(expected)
 
 
-def test_leep_of_a_source_that_knows_the_classes_is_zero() -> None:
-    assert leep(np.eye(4)[LABELS + 1], LABELS) == 0.0
+def test_logme_of_noise_is_that_of_features_that_say_nothing() -> None:
+    spectrum = spectrum_of(*make_features(items=2000, gap=0.0))
+    assert logme(spectrum) == pytest.approx(evidence_alone(spectrum), abs=1e-2)
 
 
-def test_leep_of_a_source_that_always_says_the_same_is_minus_the_entropy_of_the_labels() -> None:
-    same = np.tile([0.7, 0.2, 0.1], (8, 1))
-    assert leep(same, LABELS) == pytest.approx(-entropy(LABELS))
+def test_logme_of_features_that_leave_no_noise_is_refused() -> None:
+    refusal = logme(spectrum_of(*make_features(items=20, width=50)))
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason.startswith("20 samples of 50 features fit a class without noise")
 
 
-def test_leep_of_balanced_labels_and_no_knowledge_is_minus_log_k() -> None:
-    labels = np.arange(20) % 5
-    assert leep(np.full((20, 2), 0.5), labels) == pytest.approx(-np.log(5))
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_leep_lies_between_minus_the_entropy_of_the_labels_and_zero(seed: int) -> None:
-    probabilities = np.random.default_rng(seed).dirichlet(np.full(4, 0.3), size=8)
-    assert -entropy(LABELS) - 1e-12 <= leep(probabilities, LABELS) <= 1e-12
-
-
-@pytest.mark.parametrize(
-    ("probabilities", "said"),
-    [
-        (np.ones(8), "Give one row of probabilities"),
-        (np.ones((7, 1)), "Give one row of probabilities"),
-        (np.ones((8, 2)), "rows that are no distributions"),
-        (np.tile([1.5, -0.5], (8, 1)), "rows that are no distributions"),
-        (np.full((8, 2), np.nan), "rows that are no distributions"),
-    ],
-)
-def test_leep_refuses_what_is_no_distribution(probabilities: np.ndarray, said: str) -> None:
-    with pytest.raises(DataError, match=said):
-        leep(probabilities, LABELS)
+def test_logme_of_one_class_is_refused() -> None:
+    refusal = logme(spectrum_of(make_features()[0], np.zeros(60, int)))
+    assert refusal == Refusal("60 samples of one class: there is nothing to tell apart")

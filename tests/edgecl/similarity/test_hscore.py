@@ -8,8 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import ledoit_wolf_shrinkage
 
-from edgecl.similarity import METHODS, Method, Refusal
-from edgecl.similarity.hscore import chance_level, h_adj, h_lw, h_lwc, h_raw, score, shrinkage
+from edgecl.similarity import Refusal
+from edgecl.similarity.hscore import (
+    H_SCORES,
+    HScore,
+    h_adj,
+    h_chance,
+    h_lw,
+    h_lwc,
+    h_raw,
+    h_score,
+    shrinkage,
+)
 from tests.edgecl.similarity.factories import (
     TOY,
     TOY_LABELS,
@@ -70,8 +80,8 @@ def test_features_that_are_the_classes_score_k_minus_1() -> None:
 
 
 @pytest.mark.parametrize("method", ["h_raw", "h_adj", "h_lw"])
-def test_a_constant_feature_scores_zero(method: Method) -> None:
-    assert score(spectrum_of(np.full((6, 2), 3.7), TOY_LABELS), method) == pytest.approx(0.0)
+def test_a_constant_feature_scores_zero(method: HScore) -> None:
+    assert h_score(spectrum_of(np.full((6, 2), 3.7), TOY_LABELS), method) == pytest.approx(0.0)
 
 
 def test_classes_of_the_same_rows_score_zero() -> None:
@@ -106,41 +116,41 @@ def test_an_affine_map_does_not_change_the_raw_score(seed: int, standardize: boo
 
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds)
-@pytest.mark.parametrize("method", METHODS)
-def test_the_order_of_items_and_the_names_of_classes_do_not_matter(method: Method, seed: int) -> None:
+@pytest.mark.parametrize("method", H_SCORES)
+def test_the_order_of_items_and_the_names_of_classes_do_not_matter(method: HScore, seed: int) -> None:
     features, labels = make_features()
     order = np.random.default_rng(seed).permutation(60)
     names = np.array([17, -3, 5, 0])
-    expected = score(spectrum_of(features, labels), method)
-    assert score(spectrum_of(features[order], names[labels[order]]), method) == pytest.approx(expected)
+    expected = h_score(spectrum_of(features, labels), method)
+    assert h_score(spectrum_of(features[order], names[labels[order]]), method) == pytest.approx(expected)
 
 
 @settings(max_examples=20, deadline=None)
 @given(exponent=st.floats(-6.0, 6.0), dtype=st.sampled_from([np.float32, np.float64]))
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", H_SCORES)
 @pytest.mark.parametrize("standardize", [True, False])
 def test_the_scale_of_the_features_does_not_matter(
-    method: Method, standardize: bool, exponent: float, dtype: type
+    method: HScore, standardize: bool, exponent: float, dtype: type
 ) -> None:
     features, labels = make_features()
     scaled = (features * 10.0**exponent).astype(dtype)
-    expected = score(spectrum_of(features, labels, standardize=standardize), method)
-    found = score(spectrum_of(scaled, labels, standardize=standardize), method)
+    expected = h_score(spectrum_of(features, labels, standardize=standardize), method)
+    found = h_score(spectrum_of(scaled, labels, standardize=standardize), method)
     assert found == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_the_scale_of_each_column_does_not_matter(method: Method) -> None:
+@pytest.mark.parametrize("method", H_SCORES)
+def test_the_scale_of_each_column_does_not_matter(method: HScore) -> None:
     features, labels = make_features()
-    expected = score(spectrum_of(features, labels), method)
-    assert score(spectrum_of(features * np.logspace(-6, 6, 7), labels), method) == pytest.approx(expected)
+    expected = h_score(spectrum_of(features, labels), method)
+    assert h_score(spectrum_of(features * np.logspace(-6, 6, 7), labels), method) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_column_of_zeros_does_not_matter(method: Method) -> None:
+@pytest.mark.parametrize("method", H_SCORES)
+def test_a_column_of_zeros_does_not_matter(method: HScore) -> None:
     features, labels = make_features()
-    expected = score(spectrum_of(features, labels), method)
-    assert score(spectrum_of(np.hstack([features, np.zeros((60, 1))]), labels), method) == pytest.approx(
+    expected = h_score(spectrum_of(features, labels), method)
+    assert h_score(spectrum_of(np.hstack([features, np.zeros((60, 1))]), labels), method) == pytest.approx(
         expected
     )
 
@@ -152,21 +162,21 @@ def test_a_column_that_is_there_twice_does_not_matter_to_the_raw_score(dtype: ty
     assert h_raw(spectrum_of(twice, labels)) == pytest.approx(h_raw(spectrum_of(features, labels)), abs=1e-5)
 
 
-def test_the_mean_over_all_permutations_is_exactly_the_chance_level() -> None:
+def test_the_mean_over_all_permutations_is_exactly_the_h_chance() -> None:
     labelings = [np.isin(np.arange(6), chosen).astype(int) for chosen in combinations(range(6), 3)]
     spectra = [spectrum_of(TOY, labels) for labels in labelings]
-    assert chance_level(spectra[0], "h_raw") == pytest.approx(2.0 / 5.0)
+    assert h_chance(spectra[0], "h_raw") == pytest.approx(2.0 / 5.0)
     assert np.mean([h_raw(each) for each in spectra]) == pytest.approx(2.0 / 5.0, abs=1e-12)
     assert np.mean([h_adj(each) for each in spectra]) == pytest.approx(0.0, abs=1e-12)
     assert np.mean([h_lwc(each) for each in spectra]) == pytest.approx(0.0, abs=1e-12)
-    assert np.mean([h_lw(each) for each in spectra]) == pytest.approx(chance_level(spectra[0], "h_lw"))
+    assert np.mean([h_lw(each) for each in spectra]) == pytest.approx(h_chance(spectra[0], "h_lw"))
 
 
 def test_permuted_labels_score_0_356_for_60_items_of_4_classes_in_7_dimensions() -> None:
     features, labels = make_features()
     random = np.random.default_rng(0)
     spectra = [spectrum_of(features, random.permutation(labels)) for _ in range(500)]
-    assert chance_level(spectra[0], "h_raw") == pytest.approx(0.35593, abs=1e-5)
+    assert h_chance(spectra[0], "h_raw") == pytest.approx(0.35593, abs=1e-5)
     assert np.mean([h_raw(each) for each in spectra]) == pytest.approx(0.35593, abs=0.02)
     assert np.mean([h_adj(each) for each in spectra]) == pytest.approx(0.0, abs=0.02)
     assert np.mean([h_lwc(each) for each in spectra]) == pytest.approx(0.0, abs=0.02)
@@ -212,15 +222,15 @@ def test_a_few_columns_of_large_variance_decide_unless_columns_are_standardised(
     assert h_lwc(spectrum_of(loud, labels, standardize=False)) < 0.2 * plain
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_one_class_scores_zero(method: Method) -> None:
+@pytest.mark.parametrize("method", H_SCORES)
+def test_one_class_scores_zero(method: HScore) -> None:
     features, _ = make_features()
-    assert score(spectrum_of(features, np.zeros(60, int)), method) == pytest.approx(0.0, abs=1e-12)
+    assert h_score(spectrum_of(features, np.zeros(60, int)), method) == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.parametrize("method", ["h_raw", "h_adj"])
-def test_scores_without_shrinkage_need_more_items_than_dimensions(method: Method) -> None:
-    refusal = score(spectrum_of(*make_features(items=20, width=30)), method)
+def test_scores_without_shrinkage_need_more_items_than_dimensions(method: HScore) -> None:
+    refusal = h_score(spectrum_of(*make_features(items=20, width=30)), method)
     assert isinstance(refusal, Refusal)
     assert "20 samples of 30 features give the same" in refusal.reason
 
@@ -231,15 +241,15 @@ def test_the_adjusted_score_has_no_value_where_nothing_is_left_to_adjust_with() 
 
 
 @pytest.mark.parametrize("method", ["h_raw", "h_adj"])
-def test_scores_without_shrinkage_are_refused_for_half_precision(method: Method) -> None:
+def test_scores_without_shrinkage_are_refused_for_half_precision(method: HScore) -> None:
     features, labels = make_features()
-    assert isinstance(score(spectrum_of(features.astype(np.float16), labels), method), Refusal)
+    assert isinstance(h_score(spectrum_of(features.astype(np.float16), labels), method), Refusal)
 
 
 @pytest.mark.parametrize("method", ["h_lw", "h_lwc", "h_loo"])
-def test_scores_with_shrinkage_hardly_change_in_half_precision(method: Method) -> None:
+def test_scores_with_shrinkage_hardly_change_in_half_precision(method: HScore) -> None:
     features, labels = make_features()
-    expected = score(spectrum_of(features, labels), method)
-    assert score(spectrum_of(features.astype(np.float16), labels), method) == pytest.approx(
+    expected = h_score(spectrum_of(features, labels), method)
+    assert h_score(spectrum_of(features.astype(np.float16), labels), method) == pytest.approx(
         expected, abs=0.01
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from edgecl.config import RunConfig
 from edgecl.methods import Relations
+from edgecl.similarity import Comparison
 from edgecl.training.ready import prepare
 from edgecl.training.relations import measure_relations
 from edgecl.training.session import Session
@@ -21,6 +23,7 @@ from tests.edgecl.factories import (
     make_image_folder,
     make_spec,
 )
+from tests.edgecl.similarity.factories import make_similarity
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,31 @@ def test_every_earlier_task_has_a_positive_distance(folder: Path, tmp_path: Path
     assert found is not None
     assert set(found.distances) == {"task-0", "task-1", "task-2"}
     assert all(distance > 0 for distance in found.distances.values())
+
+
+def compared_reliably(sources: Iterable[str], *_: Any, **__: Any) -> Comparison:
+    """Return a comparison in which the second source says more, in its score but in half of the subsamples only."""
+    similarities = (make_similarity(1.0, replicates=(1.0, 4.0)), make_similarity(3.0, replicates=(2.0, 3.0)))
+    named = dict(zip(sources, similarities, strict=False))
+    return Comparison(named, spread=1.0, kendall_tau=1.0, doubts=())
+
+
+@pytest.mark.parametrize(
+    ("normalization", "expected"),
+    [
+        ("relative", np.exp([0.5 / (0.1 + 1 / 1.35), -0.5 / (0.1 + 1 / 1.35)])),
+        ("ahp_ratio", np.exp([-0.25, -0.75])),
+        ("ahp_winrate", np.exp([-0.5, -0.5])),
+    ],
+)
+def test_scores_become_distances_as_the_settings_say(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, normalization: str, expected: np.ndarray
+) -> None:
+    monkeypatch.setattr("edgecl.training.relations.compare", compared_reliably)
+    found = relations(folder, tmp_path / "run", earlier=2, guidance_normalization=normalization)
+    assert found is not None
+    assert found.reliable
+    assert list(found.distances.values()) == pytest.approx(expected)
 
 
 def test_a_single_earlier_task_is_no_reason_to_prefer_it(folder: Path, tmp_path: Path) -> None:
