@@ -1,4 +1,4 @@
-"""Keep torch's compiler, which nothing here uses, from leaving folders where nobody asked for them.
+"""Keep torch's compiler from leaving folders where nobody asked for them, whether it is used or only imported.
 
 `torch._dynamo` makes a cache folder as soon as it is imported, and transformers imports it; the exporter does so
 again. To name that folder they look the user up, which may ask a name service, and they try out the system's

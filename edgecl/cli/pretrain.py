@@ -26,7 +26,7 @@ Examples:
 
 \b
 CONFIG is vit-64-cpu, vit-64-gpu, or a TOML file with the tables student, teacher, loss, augmentation, training.
-DATA is a folder with one sub-folder of images per class (directly, or in train and test), or packed shards (.npz).
+DATA is a folder with one sub-folder of images per class (directly, or in train and test or val), or packed .npz shards.
 
 The same command continues a training that was stopped."""
 
@@ -111,6 +111,10 @@ def _speaks() -> bool:
 class PretrainingConsole(TrainingConsole):
     """Shows a pretraining on standard error: bars on a terminal, lines elsewhere."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._taught = 0
+
     def reading(self, done: int, total: int) -> None:
         """So many images were read and decoded."""
         self._show("reading data", done, total, "")
@@ -120,7 +124,9 @@ class PretrainingConsole(TrainingConsole):
     def teaching(self, done: int, total: int) -> None:
         """The teacher has seen so many images."""
         self._show("teacher", done, total, "")
-        if self._bars.disable:
+        percent = 100 * done // total
+        if self._bars.disable and percent > self._taught:
+            self._taught = percent
             note(f"teacher: {done} of {total} images")
 
     def round(self, round_: Round) -> None:
@@ -129,3 +135,7 @@ class PretrainingConsole(TrainingConsole):
         self._show("training", round(100 * min(round_.done, 1)), 100, said)
         if self._bars.disable:
             note(f"{100 * min(round_.done, 1):.0f} %: {said}, {round_.seconds / 60:.1f} minutes")
+
+    def was_finished(self, record: TrainingRecord) -> None:
+        """The same training was finished before, and nothing is done."""
+        note("this training was finished before, and nothing was done; train anew with another --out")

@@ -29,7 +29,7 @@ class Wanted:
     Attributes:
         labels: Weight of each class, [B, C].
         pooled: Standardised class token of the teacher, [B, D]; None without a teacher.
-        tokens: Its patch tokens at the patches that are seen, [B, K, D]; None without a teacher.
+        tokens: Its patch tokens at the patches that are seen, [B, K, D]; None where they are not learned.
     """
 
     labels: Tensor
@@ -74,6 +74,7 @@ class Material:
         classes: int,
         grid: int,
         teacher: TeacherFeatures | None,
+        learns_tokens: bool,
         device: torch.device,
     ) -> None:
         """Move the images to the device.
@@ -83,11 +84,13 @@ class Material:
             classes: Number of classes.
             grid: Patches along a side of the student.
             teacher: Features of the same images; None to learn labels only.
+            learns_tokens: Whether the teacher's patch tokens are asked for; they cost more than its class token.
             device: Where the student is.
         """
         self._pixels = torch.from_numpy(images.pixels).to(device)
         self._labels = torch.from_numpy(images.labels).to(device)
-        self._classes, self._grid, self._teacher, self._device = classes, grid, teacher, device
+        self._classes, self._grid, self._device = classes, grid, device
+        self._teacher, self._learns_tokens = teacher, learns_tokens
 
     def batch(self, plan: BatchPlan, own: NDArray[np.int64]) -> Batch:
         """Return the images at the positions `own` of a plan, mixed with their partners."""
@@ -113,7 +116,9 @@ class Material:
         """Return what the teacher saw through the same views, mixed in the same way."""
         if self._teacher is None:
             return None, None
+        pooled = mix.of_rows(self._teacher.pooled(plan.rows))
+        if not self._learns_tokens:
+            return pooled, None
         maps = mix.of_maps(seen_through(self._teacher.maps(plan.rows), plan.views, self._grid))
         tokens = maps.flatten(2).transpose(1, 2)
-        pooled = mix.of_rows(self._teacher.pooled(plan.rows))
         return pooled, tokens if kept is None else pick(tokens, kept)

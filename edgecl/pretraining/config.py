@@ -9,12 +9,21 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from edgecl.config import AtLeastOne, Fraction, NotNegative, Positive
+from edgecl.config import AtLeastOne, Fraction
 from edgecl.errors import ConfigError
 from edgecl.settings import build_settings, read_toml
 from edgecl.shipped import shipped_names, shipped_text
 
-Weight = Annotated[float, Meta(ge=0)]
+LARGEST = 1e30
+"""No setting is meant to be larger; what is infinite could not be stored as JSON."""
+
+LARGEST_SEED = 2**63 - 1
+LARGEST_IMAGE = 4096
+
+Weight = Annotated[float, Meta(ge=0, le=LARGEST)]
+Positive = Annotated[float, Meta(gt=0, le=LARGEST)]
+Seed = Annotated[int, Meta(ge=0, le=LARGEST_SEED)]
+Side = Annotated[int, Meta(ge=1, le=LARGEST_IMAGE)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 
 _SUFFIX = ".toml"
@@ -33,7 +42,7 @@ class StudentConfig(Struct, frozen=True, forbid_unknown_fields=True):
         feed_forward: Width of the feed-forward nets, in widths.
     """
 
-    image_size: AtLeastOne = 64
+    image_size: Side = 64
     patch_size: AtLeastOne = 8
     width: AtLeastOne = 192
     blocks: AtLeastOne = 6
@@ -61,7 +70,7 @@ class TeacherConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     source: str | None = None
-    image_size: AtLeastOne | None = None
+    image_size: Side | None = None
 
 
 class LossConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,7 +131,7 @@ class OptimisationConfig(Struct, frozen=True, forbid_unknown_fields=True):
         weight_decay: Decoupled, on matrices only.
         warmup_fraction: Part of the training in which the rate rises from zero.
         clip_norm: Largest norm of the gradient.
-        average_decay: Of the running average of the weights, which is what is kept in the end.
+        average_decay: Of the running average of the weights, which is what is kept in the end; less at first.
         kept_patches: Part of the patches that the student sees of an image, drawn anew each time.
         all_patches_from: Part of the training after which it sees all.
         precision: `fp32`, `bf16` (autocast), or `auto`: bf16 on a GPU that has it.
@@ -154,7 +163,7 @@ class PretrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
         seed: Of the start, of the order of images, and of what happens to each.
     """
 
-    seed: NotNegative = 0
+    seed: Seed = 0
     student: StudentConfig = StudentConfig()
     teacher: TeacherConfig = TeacherConfig()
     loss: LossConfig = LossConfig()
@@ -165,6 +174,11 @@ class PretrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
         if self.loss.needs_teacher and self.teacher.source is None:
             raise ValueError(
                 "loss.pooled and loss.tokens need a teacher: name one with --teacher, or set both to 0"
+            )
+        if self.teacher.source is not None and not self.loss.needs_teacher:
+            raise ValueError(
+                f"the teacher {self.teacher.source} would not be heard: set loss.pooled or loss.tokens above 0, "
+                "or name none"
             )
         if not self.loss.needs_teacher and not self.loss.labels:
             raise ValueError("all weights of the loss are 0: set one of labels, pooled and tokens")

@@ -48,6 +48,10 @@ def write_backbone(student: Student, folder: Path) -> str:
     with quiet_transformers():
         student.backbone.half().save_pretrained(folder)
     student.backbone.float()
+    weights = folder / "model.safetensors"
+    write_durably(
+        weights, weights.read_bytes()
+    )  # the library's file may be lost in a power cut, and is private
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     _write_json(folder / "config.json", {**config, "dtype": "float32"})
     size = student.backbone.config.image_size
@@ -64,7 +68,7 @@ def write_backbone(student: Student, folder: Path) -> str:
         "image_std": [PIXEL_STD] * 3,
     }
     _write_json(folder / "preprocessor_config.json", preprocessing)
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -13,7 +13,9 @@ import numpy as np
 from edgecl.errors import DataError
 from edgecl.pretraining.shards import read_shards, shard_paths
 from edgecl.pretraining.student import PIXEL_MEAN, PIXEL_STD
-from edgecl.streams import TaskSpec, check_items, load_task
+from edgecl.streams import Split, TaskData, TaskSpec, check_items, load_task
+from edgecl.streams.examples import some_of
+from edgecl.streams.folders import read_folders
 from edgecl_runtime.preprocess import ImagePreprocessing, build_preprocessor
 
 if TYPE_CHECKING:
@@ -21,11 +23,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edgecl.streams.examples import Examples
     from edgecl_runtime.preprocess import Preprocessor
 
 VALIDATION_FRACTION = 0.1
 """Of each class, where the data have no part of their own."""
 
+VALIDATION = frozenset({"val", "valid", "validation"})
+"""Names of the part that is validated on where there is no `test`."""
+
+NAME = "pretraining"
 REPORTED = 1000
 
 
@@ -72,9 +79,10 @@ def read_images(path: Path, *, size: int, seed: int, on_items: Callable[[int, in
     """Return the images of a folder of class folders, or of packed shards.
 
     Args:
-        path: A folder with one sub-folder per class (directly, or in `train` and `test`), a shard, or a folder of them.
+        path: A folder with one sub-folder per class (directly, or in `train` and `test` or `val`), a shard, or a
+            folder of shards.
         size: Side in pixels to which images are resized.
-        seed: Chooses the validation images of a folder that has no `test`.
+        seed: Chooses the validation images of a folder that has no part for them.
         on_items: Called with the number of images done and of all images.
 
     Raises:
@@ -83,8 +91,7 @@ def read_images(path: Path, *, size: int, seed: int, on_items: Callable[[int, in
     preprocessor = build_preprocessor(preprocessing(size), folder=Path())
     if shards := shard_paths(path):
         return _from_shards(shards, preprocessor, on_items)
-    spec = TaskSpec(name="pretraining", data=path, test_fraction=VALIDATION_FRACTION)
-    task = load_task(spec, seed=seed)
+    task = _load_folder(path, seed)
     if task.modality != "image":
         raise DataError.at(
             path,
@@ -98,6 +105,58 @@ def read_images(path: Path, *, size: int, seed: int, on_items: Callable[[int, in
         Images(np.stack(prepared.test), task.test.targets),
         task.labels,
     )
+
+
+def _load_folder(path: Path, seed: int) -> TaskData:
+    validation = _validation_folder(path)
+    if validation is None:
+        return load_task(TaskSpec(name=NAME, data=path, test_fraction=VALIDATION_FRACTION), seed=seed)
+    train, held_out = (read_folders(part, classes=None).train for part in (path / "train", validation))
+    labels = tuple(sorted(set(train.labels)))
+    if unknown := sorted(set(held_out.labels) - set(labels)):
+        raise DataError.at(
+            validation,
+            found=f"the classes {some_of(list(map(repr, unknown)))}, which 'train' has not",
+            expected="classes to train on",
+            fix="Add images of them to 'train', or remove them.",
+        )
+    if len(labels) < 2:
+        raise DataError.at(
+            path / "train",
+            found=f"{labels[0]!r} as the only class",
+            expected="two classes or more",
+            fix="Check the layout of the data.",
+        )
+    return TaskData(
+        name=NAME,
+        labels=labels,
+        train=_split(train, labels),
+        test=_split(held_out, labels),
+        modality="image",
+        fingerprint="",  # a pretraining goes by the digest of its pixels
+    )
+
+
+def _validation_folder(path: Path) -> Path | None:
+    """Return the validation part of a folder that holds it and `train`, the layout of ImageNet; None of any other."""
+    parts = {entry.name for entry in path.glob("[!.]*") if entry.is_dir()}
+    has_classes = any(entry.is_dir() for entry in path.glob("train/[!.]*"))
+    if not has_classes or not parts - {"train"} or not parts - {"train"} <= VALIDATION:
+        return None
+    name, *others = sorted(parts - {"train"})
+    if others:
+        raise DataError.at(
+            path,
+            found=f"{some_of([name, *others])} beside 'train'",
+            expected="one validation part",
+            fix="Remove the others.",
+        )
+    return path / name
+
+
+def _split(examples: Examples, classes: tuple[str, ...]) -> Split:
+    position = {name: number for number, name in enumerate(classes)}
+    return Split(examples.items, np.array([position[label] for label in examples.labels], np.int64))
 
 
 def _from_shards(
@@ -114,7 +173,7 @@ def _from_shards(
                 expected=f"some with split {part}",
                 fix="Add a shard that holds them.",
             )
-    decoded = (preprocessor.prepare([image])[0] for shard in shards for image in shard.images())
+    decoded = (image for shard in shards for image in shard.prepared(preprocessor))
     first = next(decoded)
     pixels = np.empty((len(labels), *first.shape), np.uint8)
     pixels[0] = first

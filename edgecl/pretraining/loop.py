@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from edgecl.backbones.contained import contained
+from edgecl.backbones.preprocessing import first_line
 from edgecl.errors import RunError
-from edgecl.pretraining.average import running_average
+from edgecl.pretraining.average import RunningAverage, is_finite
 from edgecl.pretraining.loss import student_loss
 from edgecl.pretraining.plan import BatchPlan
 from edgecl.pretraining.schedule import Budget, Order, rate_factor
@@ -23,11 +24,13 @@ from edgecl.training.checkpoint import Progress, load_checkpoint, save_checkpoin
 from edgecl.training.loop import Resumption, autocast
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from edgecl.pretraining.batches import Material
     from edgecl.pretraining.config import PretrainingConfig
-    from edgecl.pretraining.student import Student
+    from edgecl.pretraining.student import Outputs, Student
     from edgecl.training.workers import Workers
 
 MOMENTUM = (0.9, 0.98)
@@ -81,7 +84,7 @@ class Trainer:
         self.student, self._material, self._order = student, material, order
         self._config, self._resumption, self._workers = config, resumption, workers
         self._device = next(student.parameters()).device
-        self._average = running_average(student, config.training.average_decay)
+        self._average = RunningAverage(student, config.training.average_decay)
         self._trained = nn.ModuleDict({"student": student, "average": self._average.module})
         self._optimizer = _optimizer(student, config)
         self.progress = load_checkpoint(
@@ -89,7 +92,7 @@ class Trainer:
         )
         self.step = _steps_taken(self._optimizer)
         self._average.n_averaged.fill_(self.step)
-        self._forward = torch.compile(student) if config.training.compile else student
+        self._forward: Callable[[Tensor, Tensor | None], Outputs] = student
 
     @property
     def batch_size(self) -> int:
@@ -106,7 +109,7 @@ class Trainer:
         """Train until the budget is spent; `on_round` is told after every round.
 
         Raises:
-            RunError: The loss is no number any more.
+            RunError: The loss, or a weight, is no number any more; or the student cannot be compiled.
         """
         budget, settings = Budget.plan(self._order, self._config.training), self._config.training
         started = time.perf_counter() - self.progress.seconds
@@ -121,6 +124,7 @@ class Trainer:
                 if self.step % settings.round_steps == 0 or done >= 1:
                     self._close_round(losses, seconds)
                     on_round(Round(self.step, done, self.progress.losses[-1], rate, seconds))
+                    self._save()  # after the report: a stop between them reports a round again, and loses none
                     losses = []
 
     def _take_step(self, rate: float, done: float) -> Tensor:
@@ -160,13 +164,14 @@ class Trainer:
     def _close_round(self, losses: list[Tensor], seconds: float) -> None:
         mean = self._workers.sum(float(torch.stack(losses).sum())) / len(losses)
         if not math.isfinite(mean):
-            raise RunError(
-                f"{self._resumption.path.parent}: training diverged (loss {mean} at step {self.step}). "
-                "Train into another folder with a lower training.learning_rate"
-            )
+            raise diverged(self._resumption.path.parent, f"loss {mean} at step {self.step}")
+        if not is_finite(self.average):  # the loss is that before the last step
+            raise diverged(self._resumption.path.parent, f"weights that are no numbers at step {self.step}")
         self.progress = Progress(
             epochs=self.progress.epochs + 1, losses=(*self.progress.losses, mean), seconds=seconds
         )
+
+    def _save(self) -> None:
         if self._workers.is_first:
             save_checkpoint(
                 self._resumption.path,
@@ -182,12 +187,33 @@ class Trainer:
             return seconds
         return self._workers.sum(seconds if self._workers.is_first else 0.0)
 
-    def _compiling(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def _compiling(self) -> Iterator[None]:
+        """Let the compiler, if it is asked for, work inside the folder of the training."""
         if not self._config.training.compile:
-            return nullcontext()
+            yield
+            return
+        from torch._dynamo.exc import TorchDynamoException  # after the import that `contained` guards
+
         folder = self._resumption.path.parent / "compiled"
         folder.mkdir(exist_ok=True)
-        return contained(folder)
+        try:
+            with contained(folder):
+                self._forward = torch.compile(self.student)
+                yield
+        except TorchDynamoException as error:
+            raise RunError(
+                f"{folder.parent}: the student cannot be compiled ({first_line(error)}). Install a C++ compiler, "
+                "or train into another folder with --set training.compile=false"
+            ) from error
+
+
+def diverged(folder: Path, found: str) -> RunError:
+    """Return the error of a training whose numbers grew without end."""
+    return RunError(
+        f"{folder}: training diverged ({found}). "
+        "Train into another folder with a lower training.learning_rate"
+    )
 
 
 def _optimizer(student: Student, config: PretrainingConfig) -> torch.optim.AdamW:

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from edgecl.errors import ConfigError
+from edgecl.pretraining.average import is_finite
 from edgecl.pretraining.batches import Material
 from edgecl.pretraining.cost import vit_macs
 from edgecl.pretraining.export import round_to_half, top1, write_backbone
 from edgecl.pretraining.images import PretrainingData, read_images
-from edgecl.pretraining.loop import Round, Trainer
+from edgecl.pretraining.loop import Round, Trainer, diverged
 from edgecl.pretraining.record import (
     Settings,
     TrainingRecord,
+    check_folder,
     is_finished,
     machine,
     open_settings,
@@ -28,6 +30,7 @@ from edgecl.pretraining.record import (
     read_settings,
     write_record,
 )
+from edgecl.pretraining.sample import evenly_spaced
 from edgecl.pretraining.schedule import Order
 from edgecl.pretraining.student import Student, start_whitened
 from edgecl.pretraining.teacher import TeacherFeatures, load_teacher, teacher_features
@@ -58,6 +61,10 @@ class PretrainingReport(Protocol):
         """A round of steps was trained."""
         ...
 
+    def was_finished(self, record: TrainingRecord) -> None:
+        """The same training was finished before, and nothing is done."""
+        ...
+
 
 def pretrain(
     config: PretrainingConfig, data: Path, out: Path, *, cache: Path | None = None, report: PretrainingReport
@@ -72,7 +79,8 @@ def pretrain(
         report: Is told of the progress.
 
     Raises:
-        ConfigError: The device is not there, or there are more processes than images in a batch.
+        ConfigError: The device is not there, or one for several processes; there are more of these than images in a
+            batch; or the teacher cannot read images of the size that is set.
         DataError: The data cannot be trained on.
         BackboneError: The teacher cannot be used.
         NetworkError: The hub that holds the teacher cannot be reached.
@@ -80,16 +88,21 @@ def pretrain(
     """
     workers = Workers.of_environment()
     device = choose_device(config.training.device)
-    _check_processes(workers, config)
+    _check_processes(workers, config, device)
+    if workers.is_first:
+        check_folder(out, config)
+    workers.wait()
+    if is_finished(out) and read_settings(out).config == config:
+        return _finished_before(out, report)
     images = read_images(data, size=config.student.image_size, seed=config.seed, on_items=report.reading)
     teacher = load_teacher(config.teacher) if config.loss.needs_teacher else None
     settings = Settings(config, images.train.digest(), teacher.backbone.fingerprint if teacher else None)
     if workers.is_first:
         open_settings(out, settings)
     workers.wait()
+    if is_finished(out):  # with this teacher, which lay elsewhere then
+        return _finished_before(out, report)
     settings = read_settings(out)
-    if is_finished(out):
-        return read_record(out)
     features = None
     if teacher is not None:
         features = teacher_features(
@@ -108,7 +121,20 @@ def pretrain(
     return read_record(out)
 
 
-def _check_processes(workers: Workers, config: PretrainingConfig) -> None:
+def _finished_before(out: Path, report: PretrainingReport) -> TrainingRecord:
+    record = read_record(out)
+    report.was_finished(record)
+    return record
+
+
+def _check_processes(workers: Workers, config: PretrainingConfig, device: torch.device) -> None:
+    if workers.count > 1 and device.index is not None:
+        raise ConfigError.at(
+            "training.device",
+            found=f"{device} for {workers.count} processes",
+            expected="one for each",
+            fix=f"Set auto or {device.type}: each process takes its own.",
+        )
     if workers.count > config.training.batch_size:
         raise ConfigError.at(
             "training.batch_size",
@@ -134,11 +160,16 @@ def _trainer(
             config.student,
             classes=len(images.classes),
             teacher_width=features.width if features else None,
-            learns_labels=config.loss.labels > 0,
+            loss=config.loss,
         )
-        start_whitened(student.backbone, train.pixels[:: max(1, len(train) // WHITENED_ON)])
+        start_whitened(student.backbone, train.pixels[evenly_spaced(len(train), WHITENED_ON)])
     material = Material(
-        train, classes=len(images.classes), grid=config.student.grid, teacher=features, device=device
+        train,
+        classes=len(images.classes),
+        grid=config.student.grid,
+        teacher=features,
+        learns_tokens=config.loss.tokens > 0,
+        device=device,
     )
     return Trainer(
         student.to(device),
@@ -156,6 +187,8 @@ def _store(
     """Measure the average of the weights as it is stored, and store it."""
     student = trainer.average.eval()
     round_to_half(student.backbone)
+    if not is_finite(student.backbone):
+        raise diverged(out, "weights beyond what float16 holds")
     record = TrainingRecord(
         settings=settings,
         classes=len(images.classes),

@@ -81,31 +81,42 @@ class TrainingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     machine: str
 
 
+def check_folder(folder: Path, config: PretrainingConfig) -> None:
+    """Make sure, before data and teacher are read, that a folder can take a backbone of this recipe.
+
+    Raises:
+        RunError: It was begun with another recipe, or holds something else.
+    """
+    begun = _begun(folder)
+    if begun is not None:
+        _require_same(begun, msgspec.structs.replace(begun, config=config), folder)
+
+
 def open_settings(folder: Path, settings: Settings) -> None:
     """Store the settings in the folder of a backbone, or make sure that they are those it was begun with.
 
     Raises:
         RunError: It was begun with others, or holds something else.
     """
-    path = folder / SETTINGS
-    if path.exists():
-        _require_same(_decoded(path, Settings), settings, folder)
+    begun = _begun(folder)
+    if begun is not None:
+        _require_same(begun, settings, folder)
         return
-    if folder.is_file() or (
-        folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir())
-    ):
-        raise RunError(f"{folder}: is not empty and no pretraining of this command. Choose another --out")
+    path = folder / SETTINGS
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, _pretty(settings))
 
 
 def read_settings(folder: Path) -> Settings:
-    """Return the settings that a pretraining was begun with.
+    """Return the settings that a pretraining was begun with; the result of a finished one holds them, too.
 
     Raises:
         RunError: The file is damaged.
     """
-    return _decoded(folder / SETTINGS, Settings)
+    path = folder / SETTINGS
+    if is_finished(folder) and not path.exists():
+        return read_record(folder).settings
+    return _decoded(path, Settings)
 
 
 def is_finished(folder: Path) -> bool:
@@ -134,6 +145,17 @@ def machine(device: torch.device) -> str:
     return f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
+def _begun(folder: Path) -> Settings | None:
+    """Return the settings of the pretraining that a folder holds; None if it is empty or not there."""
+    if is_finished(folder) or (folder / SETTINGS).exists():
+        return read_settings(folder)
+    if folder.is_file() or (
+        folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir())
+    ):
+        raise RunError(f"{folder}: is not empty and no pretraining of this command. Choose another --out")
+    return None
+
+
 def _require_same(found: Settings, wanted: Settings, folder: Path) -> None:
     before, now = dict(_flat(msgspec.to_builtins(found))), dict(_flat(msgspec.to_builtins(wanted)))
     if (
@@ -159,7 +181,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _decoded(path: Path, kind: type[Record]) -> Record:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RunError(f"{path}: damaged ({error}). Train into another folder with --out") from error
 
 

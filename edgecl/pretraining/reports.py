@@ -14,6 +14,7 @@ from edgecl.training.logs import summary_writer
 if TYPE_CHECKING:
     from edgecl.pretraining.loop import Round
     from edgecl.pretraining.pretrain import PretrainingReport
+    from edgecl.pretraining.record import TrainingRecord
 
 
 class Reports:
@@ -36,6 +37,11 @@ class Reports:
         """A round of steps was trained."""
         for report in self._reports:
             report.round(round_)
+
+    def was_finished(self, record: TrainingRecord) -> None:
+        """The same training was finished before, and nothing is done."""
+        for report in self._reports:
+            report.was_finished(record)
 
 
 class PretrainingLogs:
@@ -72,3 +78,6 @@ class PretrainingLogs:
         self._writer.add_scalar("loss", round_.loss, round_.step)
         self._writer.add_scalar("learning_rate", round_.learning_rate, round_.step)
         self._writer.flush()
+
+    def was_finished(self, record: TrainingRecord) -> None:
+        """Write nothing."""

@@ -1,10 +1,10 @@
 """Packed shards: `.npz` files of encoded images one after another.
 
 blob [bytes] uint8     the files of the images (PNG, JPEG, WebP ...), one after another
-offset [N + 1]         where each begins, and where the last one ends
-label [N]              positions in `classes`
-split [N]              0 for training, 1 for validation
-classes [C] text       the same in every shard of a set
+offset [N + 1] int     where each begins, and where the last one ends
+label [N] int          positions in `classes`
+split [N] int          0 for training, 1 for validation
+classes [C] text       the same in every shard of a set; two or more
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from PIL import Image
 
 from edgecl.errors import DataError
 from edgecl.streams.examples import unreadable
+from edgecl_runtime.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +28,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edgecl_runtime.preprocess import Preprocessor
+
 SUFFIX = ".npz"
 
-_ARRAYS = ("blob", "offset", "label", "split", "classes")
-_LAYOUT = f"a packed shard with the arrays {', '.join(_ARRAYS)}"
+_KINDS = {"blob": "u", "offset": "iu", "label": "iu", "split": "iu", "classes": "U"}
+"""The arrays, and which kinds of numpy's types each may have."""
+
+_LAYOUT = f"a packed shard with the arrays {', '.join(_KINDS)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +58,30 @@ class Shard:
     split: NDArray[np.int64]
     classes: tuple[str, ...]
 
-    def images(self) -> Iterator[Image.Image]:
-        """Yield the images in their order.
+    def prepared(self, preprocessor: Preprocessor) -> Iterator[NDArray[np.uint8]]:
+        """Yield the images in their order, as the preprocessor prepares them.
 
         Raises:
-            DataError: One cannot be decoded.
+            DataError: One cannot be decoded, or its pixels have no known range.
         """
         for number, (start, stop) in enumerate(pairwise(self.offset.tolist())):
             try:
                 with Image.open(io.BytesIO(self.blob[start:stop].tobytes())) as image:
                     image.load()
             except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-                raise DataError.at(
-                    f"{self.path}, image {number}",
-                    found=f"bytes that are no image ({error})",
-                    expected="an encoded image",
-                    fix="Pack the shard again.",
-                ) from error
-            yield image
+                raise self._unusable(number, f"bytes that are no image ({error})") from error
+            try:
+                yield preprocessor.prepare([image])[0]
+            except InputError as error:
+                raise self._unusable(number, str(error)) from error
+
+    def _unusable(self, number: int, found: str) -> DataError:
+        return DataError.at(
+            f"{self.path}, image {number}",
+            found=found,
+            expected="an encoded image",
+            fix="Pack the shard again.",
+        )
 
 
 def shard_paths(path: Path) -> list[Path]:
@@ -100,8 +111,12 @@ def read_shards(paths: list[Path]) -> list[Shard]:
 
 def _read(path: Path) -> Shard:
     arrays = _load(path)
+    if foreign := [name for name, kinds in _KINDS.items() if arrays[name].dtype.kind not in kinds]:
+        raise _wrong(path, ", ".join(f"{name} of {arrays[name].dtype}" for name in foreign))
     offset, label, split = (arrays[name].astype(np.int64) for name in ("offset", "label", "split"))
     classes = tuple(arrays["classes"].tolist())
+    if len(set(classes)) < 2:
+        raise _wrong(path, f"{len(set(classes))} class, and two are the least that can be told apart")
     is_sound = (
         arrays["blob"].dtype == np.uint8
         and offset.shape == (len(label) + 1,)
@@ -124,9 +139,9 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
             stored = np.load(file, allow_pickle=False)
             if not isinstance(stored, NpzFile):
                 raise ValueError("a single array")
-            if missing := sorted(set(_ARRAYS) - set(stored.files)):
+            if missing := sorted(_KINDS.keys() - set(stored.files)):
                 raise ValueError(f"no {', '.join(missing)}")
-            arrays = {name: np.asarray(stored[name]) for name in _ARRAYS}
+            arrays = {name: np.asarray(stored[name]) for name in _KINDS}
     except OSError as error:
         raise unreadable(path, error) from error
     except Exception as error:  # zipfile, its decompressors and numpy raise a dozen kinds on damaged bytes

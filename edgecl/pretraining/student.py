@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import ViTModel
 
-    from edgecl.pretraining.config import StudentConfig
+    from edgecl.pretraining.config import LossConfig, StudentConfig
 
 PIXEL_MEAN = PIXEL_STD = 0.5
 """The input is `(x - mean) / std` of pixels from 0 to 1."""
@@ -32,8 +32,8 @@ class Outputs(NamedTuple):
 
     Attributes:
         scores: Of the classes, [B, C].
-        pooled: Class token in the teacher's width, [B, D]; None without a teacher.
-        tokens: Patch tokens in the teacher's width, [B, K, D]; None without a teacher.
+        pooled: Class token in the teacher's width, [B, D]; None where it is not learned.
+        tokens: Patch tokens in the teacher's width, [B, K, D]; None where they are not learned.
     """
 
     scores: Tensor
@@ -45,7 +45,7 @@ class Student(nn.Module):
     """A ViT that starts from random numbers, with its classifier and projectors."""
 
     def __init__(
-        self, config: StudentConfig, *, classes: int, teacher_width: int | None, learns_labels: bool
+        self, config: StudentConfig, *, classes: int, teacher_width: int | None, loss: LossConfig
     ) -> None:
         """Draw the start from torch's global random numbers.
 
@@ -53,7 +53,7 @@ class Student(nn.Module):
             config: The architecture.
             classes: Number of classes.
             teacher_width: Width of the features to be projected to; None without a teacher.
-            learns_labels: Whether the backbone feels the classifier; if not, the classifier only looks on.
+            loss: What is learned; a classifier whose weight is 0 only looks on, and the backbone does not feel it.
         """
         from transformers import ViTModel
 
@@ -62,10 +62,9 @@ class Student(nn.Module):
         positions = self.backbone.embeddings.position_embeddings
         positions.data[0, 1:] = sinusoidal_positions(config.grid, config.width)
         self.classifier = nn.Linear(config.width, classes)
-        width = config.width
-        self.project_pooled = None if teacher_width is None else nn.Linear(width, teacher_width)
-        self.project_tokens = None if teacher_width is None else nn.Linear(width, teacher_width)
-        self._learns_labels = learns_labels
+        self.project_pooled = _projector(config.width, teacher_width if loss.pooled else None)
+        self.project_tokens = _projector(config.width, teacher_width if loss.tokens else None)
+        self._learns_labels = loss.labels > 0
 
     def features(self, pixels: Tensor, kept: Tensor | None = None) -> Tensor:
         """Return normalised tokens [B, 1 + K, D] of all patches, or of those `kept` [B, K]."""
@@ -82,11 +81,15 @@ class Student(nn.Module):
         features = self.features(pixels, kept)
         pooled, tokens = features[:, 0], features[:, 1:]
         scores = self.classifier(pooled if self._learns_labels else pooled.detach())
-        if self.project_pooled is None or self.project_tokens is None:
-            return Outputs(scores.float(), None, None)
         return Outputs(
-            scores.float(), self.project_pooled(pooled).float(), self.project_tokens(tokens).float()
+            scores.float(),
+            None if self.project_pooled is None else self.project_pooled(pooled).float(),
+            None if self.project_tokens is None else self.project_tokens(tokens).float(),
         )
+
+
+def _projector(width: int, teacher_width: int | None) -> nn.Linear | None:
+    return None if teacher_width is None else nn.Linear(width, teacher_width)
 
 
 def vit_config(config: StudentConfig) -> ViTConfig:

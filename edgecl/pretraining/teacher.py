@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from edgecl.backbones.huggingface import load_backbone
-from edgecl.errors import BackboneError, RunError
+from edgecl.errors import BackboneError, ConfigError, RunError
+from edgecl.pretraining.feature_file import gigabytes, make_feature_file, open_feature_file
+from edgecl.pretraining.sample import evenly_spaced
 from edgecl_runtime.preprocess import ImagePreprocessing
 
 if TYPE_CHECKING:
@@ -34,10 +36,12 @@ if TYPE_CHECKING:
     from edgecl.pretraining.images import Images
     from edgecl.training.workers import Workers
 
-CHUNK, BATCH = 5000, 50
+CHUNK, TOLD, BATCH = 5000, 500, 50
+"""Images that are marked as done together, that are told of together, that the teacher sees at once."""
+
 FORMAT_VERSION = 1
 SAMPLE = 2000
-"""Images that the scale of the features is measured on."""
+"""Images, at most, that the scale of the features is measured on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class TeacherFeatures:
     def __init__(self, features: Tensor) -> None:
         self._features = features
         self._grid = round((features.shape[1] - 1) ** 0.5)
-        sample = features[:: max(1, len(features) // SAMPLE)]
+        sample = features[torch.from_numpy(evenly_spaced(len(features), SAMPLE))]
         self._pooled_scale, self._token_scale = Scale.of(sample[:, 0]), Scale.of(sample[:, 1:])
 
     @property
@@ -127,10 +131,11 @@ def load_teacher(config: TeacherConfig) -> Teacher:
     """Return the teacher.
 
     Raises:
+        ConfigError: The size of its input is no multiple of its patches.
         BackboneError: It cannot be loaded, or reads texts.
         NetworkError: The hub cannot be reached.
     """
-    backbone = load_backbone(str(config.source), image_size=config.image_size)
+    backbone = _load(str(config.source), config.image_size)
     preprocessing = backbone.spec.preprocessing
     if not isinstance(preprocessing, ImagePreprocessing):
         raise BackboneError.at(
@@ -162,46 +167,53 @@ def teacher_features(
         on_items: Called with the number of images done and of all images.
 
     Raises:
-        RunError: A file of the cache is damaged.
+        RunError: A file of the cache is damaged, or there is no room for it on the disk or on the device.
     """
     shape = (len(images), 1 + teacher.grid**2, teacher.backbone.spec.dimensions.width)
     folder = cache / f"teacher-{teacher.digest(images)[:16]}"
     path = folder / "features.npy"
     if workers.is_first and not path.exists():
-        _make(path, shape)
+        make_feature_file(path, shape)
     workers.wait()
-    stored = _open(path, shape)
+    stored = open_feature_file(path, shape)
     teacher.backbone.module.to(device)
     for start in range(workers.rank * CHUNK, len(images), workers.count * CHUNK):
-        done = folder / f"{start:09d}.done"
-        if not done.exists():
-            chunk = slice(start, start + CHUNK)
-            stored[chunk] = teacher.features(images.pixels[chunk], device)
-            stored.flush()
-            done.touch()
-        on_items(min(start + CHUNK, len(images)), len(images))
+        done, stop = folder / f"{start:09d}.done", min(start + CHUNK, len(images))
+        if done.exists():
+            on_items(stop, len(images))
+            continue
+        for first in range(start, stop, TOLD):
+            told = slice(first, min(first + TOLD, stop))
+            stored[told] = teacher.features(images.pixels[told], device)
+            on_items(told.stop, len(images))
+        stored.flush()
+        done.touch()
     workers.wait()
-    return TeacherFeatures(torch.from_numpy(stored).to(device))
+    return _on_device(stored, device)
 
 
-def _make(path: Path, shape: tuple[int, int, int]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob("*.done"):
-        stale.unlink()
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
-
-
-def _open(path: Path, shape: tuple[int, int, int]) -> np.memmap[Any, np.dtype[np.float16]]:
+def _load(source: str, image_size: int | None) -> Backbone:
     try:
-        stored: np.memmap[Any, np.dtype[np.float16]] = np.lib.format.open_memmap(path, mode="r+")
-    except (OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
-    if stored.shape != shape or stored.dtype != np.float16:
-        raise _damaged(path, f"{stored.dtype} {list(stored.shape)}")
-    return stored
+        return load_backbone(source, image_size=image_size)
+    except BackboneError as error:
+        if image_size is None:
+            raise
+        patch = int(load_backbone(source).module.model.config.patch_size)  # or the same error again
+        if image_size % patch == 0:
+            raise
+        raise ConfigError.at(
+            "teacher.image_size",
+            found=str(image_size),
+            expected=f"a multiple of {patch}, the side of a patch of {source}",
+            fix=f"Set it with --set teacher.image_size={max(1, round(image_size / patch)) * patch}.",
+        ) from error
 
 
-def _damaged(path: Path, found: str) -> RunError:
-    return RunError(
-        f"{path.parent}: the teacher's features cannot be read ({found}). Delete the folder to compute them again"
-    )
+def _on_device(stored: NDArray[np.float16], device: torch.device) -> TeacherFeatures:
+    try:
+        return TeacherFeatures(torch.from_numpy(stored).to(device))
+    except torch.OutOfMemoryError as error:
+        raise RunError(
+            f"{device}: has no room for the teacher's features, which take {gigabytes(stored.nbytes)}. "
+            "Lower teacher.image_size, or train on fewer images"
+        ) from error

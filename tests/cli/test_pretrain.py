@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecl.cli.pretrain import PretrainingConsole
 from tests.cli.conftest import Call, assert_refused
 from tests.edgecl.factories import make_image_folder
 from tests.edgecl.pretraining.factories import TINY, make_folder, make_shards
@@ -62,6 +63,25 @@ def test_what_comes_before_training_is_told_of_too(call: Call, tmp_path: Path) -
     lines = called.err.splitlines()
     assert re.fullmatch(r"read \d+ images", lines[0])
     assert re.fullmatch(r"teacher: (\d+) of \1 images", lines[1])
+
+
+def test_a_training_that_was_finished_before_says_so(call: Call, recipe: Path, tmp_path: Path) -> None:
+    words = ("pretrain", recipe, "--data", make_shards(tmp_path / "data"), "--out", tmp_path / "out", *QUICK)
+    first, second = call(*words), call(*words)
+    assert second.err.splitlines() == [
+        "this training was finished before, and nothing was done; train anew with another --out"
+    ]
+    assert second.out == first.out
+
+
+def test_the_teacher_is_told_of_once_per_percent(capsys: pytest.CaptureFixture[str]) -> None:
+    with PretrainingConsole() as console:
+        for done in (500, 1000, 1500, 100_000):
+            console.teaching(done, 100_000)
+    assert capsys.readouterr().err.splitlines() == [
+        "teacher: 1000 of 100000 images",
+        "teacher: 100000 of 100000 images",
+    ]
 
 
 def test_logs_for_tensorboard_are_written_where_asked_for(call: Call, recipe: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from edgecl.pretraining.config import PretrainingConfig, read_pretraining_config
 from edgecl.pretraining.images import Images, PretrainingData, read_images
 from edgecl.pretraining.loop import Round
 from edgecl.pretraining.operations import OPERATIONS, Drawn
+from edgecl.pretraining.record import TrainingRecord
 
 SIZE = 16
 CLASSES = ("dark", "light", "red")
@@ -62,10 +63,10 @@ def make_folder(path: Path, *, count: int = 24) -> Path:
     return path
 
 
-def encoded(pixels: NDArray[np.uint8]) -> bytes:
-    """Return an image as a PNG file."""
+def encoded(pixels: NDArray[Any], *, kind: str = "png") -> bytes:
+    """Return an image as a file."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, format="png")
+    Image.fromarray(pixels).save(stream, format=kind)
     return stream.getvalue()
 
 
@@ -110,12 +111,13 @@ def random_images(count: int = 2, *, size: int = SIZE, seed: int = 0) -> torch.T
 
 
 class Told:
-    """A report that keeps what it is told."""
+    """A report that keeps what it is told, and stops after so many rounds, before the last of them is stored."""
 
     def __init__(self, *, stop_after: int | None = None) -> None:
         self.read: list[tuple[int, int]] = []
         self.taught: list[tuple[int, int]] = []
         self.rounds: list[Round] = []
+        self.finished_before: list[TrainingRecord] = []
         self._stop_after = stop_after
 
     def reading(self, done: int, total: int) -> None:
@@ -128,3 +130,6 @@ class Told:
         self.rounds.append(round_)
         if len(self.rounds) == self._stop_after:
             raise KeyboardInterrupt
+
+    def was_finished(self, record: TrainingRecord) -> None:
+        self.finished_before.append(record)

@@ -25,9 +25,9 @@ FEATURES = torch.randn(COUNT, 1 + GRID**2, 5, generator=torch.Generator().manual
 PLAIN = as_input(torch.from_numpy(IMAGES.pixels).permute(0, 3, 1, 2) / 255)
 
 
-def material(*, teacher: bool = True) -> Material:
+def material(*, teacher: bool = True, tokens: bool = True) -> Material:
     features = TeacherFeatures(FEATURES) if teacher else None
-    return Material(IMAGES, classes=3, grid=GRID, teacher=features, device=CPU)
+    return Material(IMAGES, classes=3, grid=GRID, teacher=features, learns_tokens=tokens, device=CPU)
 
 
 def plan(config: AugmentationConfig = NOTHING, *, kept: int = GRID**2, seed: int = 0) -> BatchPlan:
@@ -58,6 +58,13 @@ def test_without_augmentation_the_teacher_says_what_it_said() -> None:
     torch.testing.assert_close(wanted.pooled, standard.pooled(torch.arange(COUNT)))
     expected = standard.maps(torch.arange(COUNT)).flatten(2).transpose(1, 2)
     torch.testing.assert_close(wanted.tokens, expected, rtol=0, atol=1e-5)
+
+
+def test_patch_tokens_that_are_not_learned_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(TeacherFeatures, "maps")
+    wanted = material(tokens=False).batch(plan(), EVERYTHING).wanted
+    assert wanted.pooled is not None
+    assert wanted.tokens is None
 
 
 def test_a_mirrored_image_has_a_mirrored_teacher() -> None:

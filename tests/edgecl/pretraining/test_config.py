@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from edgecl.errors import ConfigError
 from edgecl.pretraining.config import PretrainingConfig, config_names, read_pretraining_config
-from edgecl.settings import known_keys
+from edgecl.settings import build_settings, known_keys
 
 FEATURES = {"teacher.source": "teacher"}
 
@@ -54,6 +55,15 @@ def test_a_name_that_does_not_ship_is_answered_by_those_that_do() -> None:
         ("loss.labels", "0", "all weights of the loss are 0"),
         ("loss.pooled", "1", "need a teacher"),
         ("training.average_decay", "1", "average_decay"),
+        ("training.clip_norm", "inf", r"training\.clip_norm"),
+        ("training.epochs", "inf", r"training\.epochs"),
+        ("training.minutes", "inf", r"training\.minutes"),
+        ("training.weight_decay", "inf", r"training\.weight_decay"),
+        ("training.learning_rate", "nan", r"training\.learning_rate"),
+        ("student.image_size", "8192", r"4096 - at `\$\.student\.image_size"),
+        ("teacher.image_size", "8192", r"4096 - at `\$\.teacher\.image_size"),
+        ("seed", str(2**64), r"\$\.seed"),
+        ("teacher.source", "mine", "mine would not be heard: set loss.pooled or loss.tokens above 0"),
         ("training.epoch", "1", "--set training.epoch: no such key"),
     ],
 )
@@ -63,6 +73,18 @@ def test_impossible_settings_are_refused(tmp_path: Path, key: str, value: str, s
         read_pretraining_config(str(tmp_path / "a.toml"), overrides={key: value})
 
 
-def test_every_key_is_explained_in_the_docs() -> None:
+def documented() -> dict[str, str]:
+    """Return the default of every key as the table of the page says it."""
     page = (Path(__file__).parents[3] / "docs" / "pretraining.md").read_text(encoding="utf-8")
-    assert [key for key in known_keys(PretrainingConfig) if f"`{key}`" not in page] == []
+    _, _, table = page.partition("## Settings")
+    return dict(re.findall(r"^\| `([^`]+)` \| `?([^|`]+)`? \|", table, re.MULTILINE))
+
+
+def test_every_key_is_explained_in_the_docs() -> None:
+    assert tuple(documented()) == known_keys(PretrainingConfig)
+
+
+def test_the_docs_say_the_defaults() -> None:
+    absent = {"none": None, "the checkpoint's": None}
+    said = {key: absent.get(value, value) for key, value in documented().items()}
+    assert build_settings(PretrainingConfig, {}, overrides=said, where="the page") == PretrainingConfig()

@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from edgecl.errors import RunError
+from edgecl.pretraining.average import RunningAverage
 from edgecl.pretraining.batches import Batch, Material
 from edgecl.pretraining.plan import BatchPlan
 from edgecl.pretraining.pretrain import pretrain
 from edgecl.pretraining.schedule import rate_factor
+from edgecl.pretraining.student import Student
 from tests.edgecl.pretraining.factories import Told, make_recipe, make_shards
+
+COMPILER = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+"""Torch warns of itself when it imports its compiler."""
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +79,52 @@ def test_the_learning_rate_follows_its_curve(data: Path, tmp_path: Path) -> None
     assert [each.done for each in told.rounds] == pytest.approx([step / 6 for step in range(1, 7)])
 
 
-def test_what_is_kept_is_the_average_and_not_the_last_weights(data: Path, tmp_path: Path) -> None:
-    train(data, tmp_path / "one-step", training__epochs=1 / 3)
-    train(data, tmp_path / "many", training__average_decay=1 - 1e-9)
-    found, expected = weights(tmp_path / "many"), weights(tmp_path / "one-step")
-    assert all(np.array_equal(array, expected[name]) for name, array in found.items())
+def test_what_is_kept_is_the_average_and_not_the_last_weights(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[torch.Tensor] = []
+    original = RunningAverage.update_parameters
+
+    def spied(average: RunningAverage, student: Student) -> None:
+        taken.append(student.backbone.embeddings.cls_token.detach().flatten().clone())
+        original(average, student)
+
+    monkeypatch.setattr(RunningAverage, "update_parameters", spied)
+    train(data, tmp_path / "a", training__epochs=1, training__average_decay=0.999)
+    expected = 3 / 12 * (2 / 11 * taken[0] + 9 / 11 * taken[1]) + 9 / 12 * taken[2]
+    stored = weights(tmp_path / "a")["embeddings.cls_token"].flatten()
+    assert np.array_equal(stored, expected.half().numpy())
+    assert not np.array_equal(stored, taken[2].half().numpy())
+
+
+@pytest.mark.slow
+@COMPILER
+def test_a_compiled_student_takes_the_same_steps(data: Path, tmp_path: Path) -> None:
+    plain = train(data, tmp_path / "plain", training__epochs=1)
+    compiled = train(data, tmp_path / "compiled", training__epochs=1, training__compile=True)
+    assert [each.loss for each in compiled.rounds] == pytest.approx([each.loss for each in plain.rounds])
+    assert any((tmp_path / "compiled" / "out" / "training" / "compiled").rglob("*.so"))
+
+
+def missing(graph: object, inputs: object) -> None:
+    raise RuntimeError("No working C++ compiler found")
+
+
+def test_without_a_compiler_the_setting_that_needs_one_is_named(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=missing))
+    with pytest.raises(
+        RunError, match=r"cannot be compiled .*No working C\+\+ .*--set training.compile=false"
+    ):
+        train(data, tmp_path / "a", training__compile=True)
+
+
+def test_half_precision_is_near_to_full(data: Path, tmp_path: Path) -> None:
+    full, half = (train(data, tmp_path / name, training__precision=name) for name in ("fp32", "bf16"))
+    losses = [each.loss for each in half.rounds]
+    assert losses == pytest.approx([each.loss for each in full.rounds], rel=0.01)
+    assert losses != [each.loss for each in full.rounds]
 
 
 def test_only_matrices_decay(data: Path, tmp_path: Path) -> None:

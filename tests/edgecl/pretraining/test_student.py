@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy, smooth_l1_loss, unfold
 from transformers import ViTConfig, ViTModel
 
-from edgecl.pretraining.average import running_average
+from edgecl.pretraining.average import RunningAverage
 from edgecl.pretraining.batches import Wanted
 from edgecl.pretraining.config import LossConfig, StudentConfig
 from edgecl.pretraining.cost import vit_macs
@@ -18,9 +19,12 @@ from tests.edgecl.pretraining.factories import make_pixels, random_images
 TINY = StudentConfig(image_size=16, patch_size=4, width=16, blocks=2, heads=2)
 
 
-def make_student(*, teacher_width: int | None = 5, learns_labels: bool = True) -> Student:
+ALL = LossConfig(labels=1, pooled=1, tokens=1)
+
+
+def make_student(*, teacher_width: int | None = 5, loss: LossConfig = ALL) -> Student:
     torch.manual_seed(0)
-    return Student(TINY, classes=3, teacher_width=teacher_width, learns_labels=learns_labels).eval()
+    return Student(TINY, classes=3, teacher_width=teacher_width, loss=loss).eval()
 
 
 def test_with_all_patches_features_are_those_of_the_model() -> None:
@@ -55,11 +59,17 @@ def test_without_a_teacher_there_are_scores_only() -> None:
     assert (outputs.pooled, outputs.tokens) == (None, None)
 
 
-@pytest.mark.parametrize("learns_labels", [True, False])
-def test_a_classifier_that_looks_on_does_not_move_the_backbone(learns_labels: bool) -> None:
-    student = make_student(learns_labels=learns_labels)
+@pytest.mark.parametrize(("pooled", "tokens"), [(1, 0), (0, 1)])
+def test_what_is_not_learned_is_not_projected(pooled: float, tokens: float) -> None:
+    outputs = make_student(loss=LossConfig(pooled=pooled, tokens=tokens))(random_images())
+    assert (outputs.pooled is None, outputs.tokens is None) == (not pooled, not tokens)
+
+
+@pytest.mark.parametrize("labels", [1, 0])
+def test_a_classifier_that_looks_on_does_not_move_the_backbone(labels: float) -> None:
+    student = make_student(loss=LossConfig(labels=labels, pooled=1, tokens=1))
     student(random_images()).scores.sum().backward()
-    assert (student.backbone.embeddings.cls_token.grad is not None) == learns_labels
+    assert (student.backbone.embeddings.cls_token.grad is not None) == bool(labels)
     assert student.classifier.weight.grad is not None
 
 
@@ -81,16 +91,29 @@ def test_patches_start_whitened() -> None:
     assert torch.linalg.eigvalsh(patches.T.cov()).max() > 1
 
 
-def test_the_average_follows_its_formula() -> None:
+def averaged(values: Iterable[float], *, decay: float) -> float:
+    """Return the running average of a weight that takes these values one after another."""
     model = torch.nn.Linear(1, 1, bias=False)
-    weight: Any
-    with torch.no_grad():
-        average = running_average(model, decay=0.9)
-        for value in (1.0, 2.0, 5.0):
-            model.weight.fill_(value)
-            average.update_parameters(model)
-        weight = average.module.weight
-    assert weight.item() == pytest.approx(0.9 * (0.9 * 1.0 + 0.1 * 2.0) + 0.1 * 5.0)
+    average = RunningAverage(model, decay)
+    weight: Any = average.module.weight
+    for value in values:
+        torch.nn.init.constant_(model.weight, value)
+        average.update_parameters(model)
+    return float(weight.detach())
+
+
+def test_the_average_starts_fast() -> None:
+    early = 2 / 11 * 1.0 + 9 / 11 * 2.0
+    assert averaged([1.0, 2.0, 5.0], decay=0.9) == pytest.approx(3 / 12 * early + 9 / 12 * 5.0)
+
+
+def test_the_average_is_never_slower_than_its_decay() -> None:
+    assert averaged([1.0, 2.0, 5.0], decay=0.1) == pytest.approx(0.1 * (0.1 * 1.0 + 0.9 * 2.0) + 0.9 * 5.0)
+    assert averaged([0.0] * 100 + [1.0], decay=0.9) == pytest.approx(0.1)
+
+
+def test_of_the_start_nothing_is_left_in_the_average_of_a_short_run() -> None:
+    assert averaged([1.0] + [0.0] * 390, decay=0.998) < 1e-12
 
 
 def test_the_loss_is_the_weighted_sum_of_its_parts() -> None:

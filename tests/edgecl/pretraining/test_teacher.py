@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgecl.errors import BackboneError, RunError
+from edgecl.errors import BackboneError, ConfigError, RunError
 from edgecl.pretraining import teacher as teaching
 from edgecl.pretraining.config import TeacherConfig
 from edgecl.pretraining.teacher import Teacher, TeacherFeatures, load_teacher, teacher_features
@@ -33,6 +33,10 @@ def features(teacher: Teacher, cache: Path, *, workers: Workers | None = None) -
         on_items=lambda done, total: told.append((done, total)),
     )
     return told
+
+
+def exhausted(features: torch.Tensor) -> TeacherFeatures:
+    raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 def stored(cache: Path) -> Path:
@@ -66,6 +70,15 @@ def test_the_input_of_a_teacher_has_a_size_of_its_own(tmp_path: Path) -> None:
     assert np.load(stored(tmp_path)).shape == (12, 5, 64)
 
 
+def test_a_size_that_is_no_multiple_of_the_patches_is_refused_with_the_nearest_that_is(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r"teacher.image_size: found 29, .* multiple of 8, .*--set teacher.image_size=32"
+    ):
+        load(make_image_folder(tmp_path / "vit"), image_size=29)
+
+
 def test_features_are_standardised() -> None:
     raw = 5 + 3 * torch.randn(200, 5, 8, generator=torch.Generator().manual_seed(0))
     known = TeacherFeatures(raw.half())
@@ -74,6 +87,22 @@ def test_features_are_standardised() -> None:
     assert (pooled.std(dim=0) - 1).abs().max() < 1e-2
     assert maps.shape == (200, 8, 2, 2)
     assert (maps.std(dim=(0, 2, 3)) - 1).abs().max() < 1e-2
+
+
+def test_while_a_chunk_is_computed_its_progress_is_told(
+    vit: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teaching, "TOLD", 5)
+    assert features(vit, tmp_path) == [(5, 12), (10, 12), (12, 12)]
+    assert len(list(stored(tmp_path).parent.glob("*.done"))) == 1
+
+
+def test_a_device_that_is_too_small_is_told_of_with_the_size(
+    vit: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teaching, "TeacherFeatures", exhausted)
+    with pytest.raises(RunError, match=r"cpu: has no room .* take 2.611e-05 GB. Lower teacher.image_size"):
+        features(vit, tmp_path)
 
 
 def test_finished_chunks_are_not_computed_again(
