@@ -269,7 +269,9 @@ def test_a_signature_that_is_lost_is_named(tmp_path: Path, config: RunConfig, da
     config, new = changed(config, transfer={"candidates": 1}), data.pop("new")
     run = train(config, tmp_path / "run", data)
     (run.task_folder("far") / "signature.safetensors").unlink()
-    with pytest.raises(RunError, match="far/signature.safetensors: cannot be read .* transfer.start=identity"):
+    with pytest.raises(
+        RunError, match="far/signature.safetensors: cannot be read .* transfer.start=identity"
+    ):
         train(config, run.folder, data | {"new": new})
 
 
