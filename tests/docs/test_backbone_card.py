@@ -1,0 +1,50 @@
+"""The card of the embedded backbone says what its result files and the weights themselves say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from edgecl.pretraining.config import read_pretraining_config
+from edgecl.pretraining.record import read_record
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS, WEIGHTS = ROOT / "docs", ROOT / "edgecl" / "backbones" / "weights" / "vit-64"
+CARD = DOCS / "backbones" / "vit-64.md"
+RESULT: dict[str, Any] = json.loads((DOCS / "results" / "vit-64.json").read_text(encoding="utf-8"))
+RECORD = read_record(WEIGHTS)
+
+
+def test_filling_the_card_again_changes_nothing(tmp_path: Path) -> None:
+    shutil.copytree(DOCS / "results", tmp_path / "results")
+    (tmp_path / "backbones").mkdir()
+    copy = Path(shutil.copy(CARD, tmp_path / "backbones"))
+    subprocess.run([sys.executable, ROOT / "scripts" / "backbone_tables.py", copy], check=True)
+    assert copy.read_text(encoding="utf-8") == CARD.read_text(encoding="utf-8")
+
+
+def test_the_weights_are_those_that_were_measured() -> None:
+    weights = WEIGHTS / "model.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert digest == RESULT["weights_sha256"] == RECORD.weights_sha256
+    assert digest in CARD.read_text(encoding="utf-8")
+    assert weights.stat().st_size < 12_000_000
+
+
+def test_the_recipe_is_the_one_that_ships() -> None:
+    named = {"teacher.source": RECORD.settings.config.teacher.source}
+    assert RECORD.settings.config == read_pretraining_config("vit-64-cpu", overrides=named)
+
+
+def test_frozen_features_are_clearly_above_raw_pixels() -> None:
+    def mean(encoder: str) -> float:
+        return fmean(found["accuracy"][encoder]["ridge"] for found in RESULT["sets"].values())
+
+    assert len(RESULT["sets"]) >= 6
+    assert mean("vit-64") > mean("raw pixels") + 10
