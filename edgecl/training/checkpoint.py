@@ -125,11 +125,11 @@ def load_checkpoint(
             )
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise RunError(
-            f"{path}: the checkpoint is damaged ({error}). Delete it to train the task again"
+            f"{path}: the checkpoint is damaged ({error}). Delete it to begin again"
         ) from error
     raise RunError(
         f"{path}: the checkpoint belongs to other settings, data or backbone than this command's. "
-        "Restore them to continue, or delete the file to train the task again"
+        "Restore them to continue, or delete the file to begin again"
     )
 
 

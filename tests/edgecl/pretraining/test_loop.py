@@ -114,9 +114,7 @@ def test_without_a_compiler_the_setting_that_needs_one_is_named(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=missing))
-    with pytest.raises(
-        RunError, match=r"cannot be compiled .*No working C\+\+ .*--set training.compile=false"
-    ):
+    with pytest.raises(RunError, match=r"cannot be compiled .*--set training.compile=false"):
         train(data, tmp_path / "a", training__compile=True)
 
 
