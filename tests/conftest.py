@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.exported import Field
+
+settings.register_profile("untimed", deadline=None)  # what else the machine does must not fail a test
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
