@@ -9,14 +9,12 @@ Files are named as they lie beside the page.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from pages import fill_tables
+from pages import fill_named_pages
 
 Result = Mapping[str, Any]
 
@@ -97,16 +95,5 @@ COLUMNS: dict[str, Callable[[Result], str]] = {
 TABLES = {"arms": arms_table, "tasks": tasks_table, "transfer": transfer_table}
 
 
-def main() -> int:
-    """Fill the places of the pages that are named."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("pages", type=Path, nargs="+", metavar="PAGE")
-    for page in parser.parse_args().pages:
-        fill_tables(page, TABLES)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fill_named_pages(__doc__, TABLES))

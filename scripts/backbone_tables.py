@@ -8,14 +8,12 @@ FILE is named as it lies beside the card.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pages import fill_tables
+from pages import fill_named_pages
 
 Result = Mapping[str, Any]
 
@@ -114,16 +112,5 @@ def _cells(scores: Iterable[float]) -> list[str]:
     return [f"{score:.1f}" for score in scores]
 
 
-def main() -> int:
-    """Fill the places of the cards that are named."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("cards", type=Path, nargs="+", metavar="CARD")
-    for card in parser.parse_args().cards:
-        fill_tables(card, TABLES)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fill_named_pages(__doc__, TABLES))

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+
+def fill_named_pages(description: str | None, makers: Mapping[str, Callable[[Any], str]]) -> int:
+    """Fill the tables of the pages that the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pages", type=Path, nargs="+", metavar="PAGE")
+    for page in parser.parse_args().pages:
+        fill_tables(page, makers)
+    return 0
 
 
 def fill_tables(page: Path, makers: Mapping[str, Callable[[Any], str]]) -> None:

@@ -124,9 +124,7 @@ def load_checkpoint(
                 validation=tuple(head.get("validation", ())),
             )
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise RunError(
-            f"{path}: the checkpoint is damaged ({error}). Delete it to begin again"
-        ) from error
+        raise RunError(f"{path}: the checkpoint is damaged ({error}). Delete it to begin again") from error
     raise RunError(
         f"{path}: the checkpoint belongs to other settings, data or backbone than this command's. "
         "Restore them to continue, or delete the file to begin again"

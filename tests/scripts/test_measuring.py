@@ -46,11 +46,16 @@ def measure(script: str, folder: Path, *words: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the arms are measured."""
+    return tmp_path_factory.mktemp("arms")
+
+
+@pytest.fixture(scope="module")
+def arms(folder: Path) -> dict[str, Any]:
     """What an arm, the same with other settings and another method reach."""
-    words = ("--arms", "adaprefix", SMALL, "adaprefix++", "--alone", "adaprefix")
-    left = ("--per-class", "3", "--leave-out", "photo")
-    return measure("measure_arms.py", tmp_path_factory.mktemp("arms"), *words, *left)
+    words = ("--arms", "adaprefix", SMALL, "adaprefix++", "--alone", "adaprefix", "--reverse")
+    return measure("measure_arms.py", folder, *words, "--per-class", "3", "--leave-out", "photo")
 
 
 def test_arms_are_measured_beside_the_floor(arms: dict[str, Any]) -> None:
@@ -70,10 +75,30 @@ def test_transfer_is_measured_against_the_same_method_alone(arms: dict[str, Any]
     assert "forward_transfer" not in found["adaprefix++"]
 
 
-def test_the_command_is_told_without_places(arms: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("arms")
+def test_tasks_learn_from_so_many_items_of_each_class_in_the_order_asked_for(folder: Path) -> None:
+    tasks = Run.open(folder / "runs" / "adaprefix-0").tasks
+    assert [task.name for task in tasks] == ["sketch", "photo", "cartoon", "art-painting"]
+    assert [task.train_items for task in tasks] == [9, 9, 9, 9]
+
+
+def test_a_task_that_is_left_out_does_not_count(arms: dict[str, Any]) -> None:
+    assert arms["summary"]["counted"] == ["sketch", "cartoon", "art-painting"]
+
+
+def test_what_is_generated_may_change_until_the_end_and_what_shipped_has_not(arms: dict[str, Any]) -> None:
+    found = arms["summary"]["arms"]["adaprefix++"]
+    rows = arms["runs"]["adaprefix++"][0]["tasks"]
+    assert found["largest_change"] == pytest.approx(
+        max(abs(row["score"] - row["at_the_end"]) for row in rows), abs=0.01
+    )
+    assert found["shipped_unchanged"]
+
+
+def test_the_command_is_told_without_places(arms: dict[str, Any], folder: Path) -> None:
     assert "--per-class 3" in arms["command"]
     assert "--data DATA" in arms["command"]
-    assert tmp_path.anchor + "tmp" not in arms["command"]
+    assert str(folder) not in arms["command"]
 
 
 def test_accuracy_is_measured_against_bytes(tmp_path: Path) -> None:
