@@ -27,6 +27,7 @@ NUMBERS = (
     "backward_now",
     "transfer",
     "class_incremental",
+    "domain_incremental",
     "size_bytes",
     "shared_bytes",
     "seconds",
@@ -99,6 +100,7 @@ def _run(run: MeasuredRun) -> dict[str, Any]:
                 "parent_evidence": msgspec.to_builtins(task.parent_evidence),
                 "shipped_unchanged": is_same,
                 "class_incremental": run.class_incremental.get(task.name),
+                "domain_incremental": run.domain_incremental.get(task.name),
             }
             for task, is_same in zip(run.tasks, run.shipped.unchanged, strict=True)
         ],

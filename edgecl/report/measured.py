@@ -35,6 +35,7 @@ class MeasuredRun:
         distances: Between the bare features of its tasks, [T, T]; NaN for a task without a signature.
         class_incremental: Accuracy by task after the last one where nobody says the task, percent; empty if it was
             not measured.
+        domain_incremental: The same where the class alone must be right; empty unless all tasks have the same classes.
         floors_from: By task, the folder of the other run that measured the floors in its record.
     """
 
@@ -46,6 +47,7 @@ class MeasuredRun:
     drift: Matrix
     distances: Matrix
     class_incremental: Mapping[str, float]
+    domain_incremental: Mapping[str, float]
     floors_from: Mapping[str, Path] = field(default_factory=dict)
 
     @property
@@ -86,6 +88,7 @@ def read_measured(run: Run) -> MeasuredRun:
         drift=drift_of(run),
         distances=distances_of(run),
         class_incremental={} if after is None else after.class_incremental,
+        domain_incremental={} if after is None else after.domain_incremental,
     )
 
 

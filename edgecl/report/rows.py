@@ -65,6 +65,7 @@ SHIPPED = (
     Column("forgetting_shipped", "forgetting, shipped", points),
     Column("transfer", "forward transfer", points),
     Column("class_incremental", "class-incremental, %", percent, is_extra=True),
+    Column("domain_incremental", "domain-incremental, %", percent, is_extra=True),
     Column("size_bytes", "a pack", size),
     Column("shared_bytes", "shared", size),
     Column("seconds", "seconds a task", seconds),

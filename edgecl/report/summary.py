@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,9 @@ NOT_ALONG = (
 AT_ONCE = "all tasks were learned at once"
 NO_FLOORS = "floors were not measured (evaluation.floors)"
 NO_CLASS_INCREMENTAL = "not measured for every task (evaluation.class_incremental)"
+NO_DOMAIN_INCREMENTAL = (
+    "not measured for every task (evaluation.class_incremental), or the classes are not the same"
+)
 CHANGED = "what was shipped does not predict what it did"
 NOT_RECORDED = "not recorded"
 
@@ -52,6 +55,7 @@ class Summary:
         backward_now: Backward transfer of what would be shipped now, percent points.
         transfer: Forward transfer.
         class_incremental: Average accuracy after the last task where nobody says the task, percent.
+        domain_incremental: The same of tasks with the same classes, where the class alone must be right, percent.
         size_bytes: Of a pack's tensors.
         shared_bytes: Of what the tasks share on the workstation, after the last one.
         seconds: Of training a task.
@@ -72,6 +76,7 @@ class Summary:
     backward_now: Number
     transfer: Transfer | Missing
     class_incremental: Number
+    domain_incremental: Number
     size_bytes: Number
     shared_bytes: Number
     seconds: Number
@@ -107,7 +112,12 @@ def summarize(arm: Arm, comparison: Comparison) -> Summary:
         forgetting_now=rows.change(forgetting, lambda run: run.now.accuracy),
         backward_now=rows.change(backward_transfer, lambda run: run.now.accuracy),
         transfer=transfer_of(arm, comparison),
-        class_incremental=rows.over(rows.class_incremental, NO_CLASS_INCREMENTAL),
+        class_incremental=rows.over(
+            lambda run: rows.untold(run, run.class_incremental), NO_CLASS_INCREMENTAL
+        ),
+        domain_incremental=rows.over(
+            lambda run: rows.untold(run, run.domain_incremental), NO_DOMAIN_INCREMENTAL
+        ),
         size_bytes=rows.over(_mean_size, NOT_RECORDED),
         shared_bytes=rows.over(lambda run: run.tasks[-1].shared_bytes, NOT_RECORDED),
         seconds=rows.over(lambda run: _mean([task.seconds for task in run.tasks]), NOT_RECORDED),
@@ -155,11 +165,11 @@ class _Rows:
         floor = self.floor(run)
         return None if floor is None else self.metric(average_accuracy, run, run.shipped.accuracy) - floor
 
-    def class_incremental(self, run: MeasuredRun) -> float | None:
+    def untold(self, run: MeasuredRun, accuracy: Mapping[str, float]) -> float | None:
         """Return the average accuracy where nobody says the task; None unless every task was among the answers."""
-        if not set(run.names) <= set(run.class_incremental):
+        if not set(run.names) <= set(accuracy):
             return None
-        return _mean([run.class_incremental[name] for name in run.names if name not in self.left_out])
+        return _mean([accuracy[name] for name in run.names if name not in self.left_out])
 
 
 def _mean_size(run: MeasuredRun) -> float | None:

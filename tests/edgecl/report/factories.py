@@ -81,6 +81,7 @@ def save_after(
     changed_tasks: Sequence[str] = (),
     drift: Mapping[str, float] | None = None,
     class_incremental: Mapping[str, float] | None = None,
+    domain_incremental: Mapping[str, float] | None = None,
 ) -> None:
     """Write how tasks did after a task; the balanced accuracies are 5 points lower."""
     run.save_after(
@@ -90,6 +91,7 @@ def save_after(
             shipped_unchanged={each: each not in changed_tasks for each in now},
             drift=dict.fromkeys(now, 0.0) if drift is None else dict(drift),
             class_incremental=dict(class_incremental or {}),
+            domain_incremental=dict(domain_incremental or {}),
         ),
     )
 

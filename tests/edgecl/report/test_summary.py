@@ -147,6 +147,20 @@ def test_class_incremental_accuracy_needs_every_task_among_the_answers(tmp_path:
     assert found == Missing("not measured for every task (evaluation.class_incremental)")
 
 
+def test_of_tasks_with_the_same_classes_the_class_alone_is_judged_too(tmp_path: Path) -> None:
+    run = make_plain_run(tmp_path / "run", 80.0, 70.0)
+    both, class_alone = {"bolts": 30.0, "leaves": 50.0}, {"bolts": 60.0, "leaves": 80.0}
+    save_after(run, "leaves", {}, class_incremental=both, domain_incremental=class_alone)
+    assert summary_of(run).domain_incremental == Spread(70.0, None, 1)
+    assert summary_of(run).class_incremental == Spread(40.0, None, 1)
+
+
+def test_of_tasks_with_other_classes_nothing_is_said_of_the_class_alone(tmp_path: Path) -> None:
+    run = make_plain_run(tmp_path / "run", 80.0, 70.0)
+    save_after(run, "leaves", {}, class_incremental={"bolts": 30.0, "leaves": 50.0})
+    assert isinstance(summary_of(run).domain_incremental, Missing)
+
+
 def test_what_no_run_was_asked_to_measure_is_not_said_to_be_missing(tmp_path: Path) -> None:
     found = summary_of(make_plain_run(tmp_path / "run", 80.0))
     assert "class_incremental" not in [column.key for column in columns([found])]
