@@ -4,6 +4,7 @@
 
 Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all arms of a result file, between
 `<!-- tasks FILE -->` and `<!-- /tasks FILE -->` that of its tasks; `transfer` is the table of forward transfer.
+`capacity` is that of accuracy against bytes, from what scripts/measure_capacity.py wrote.
 Files are named as they lie beside the page.
 """
 
@@ -63,6 +64,22 @@ def tasks_table(result: Result) -> str:
     return "\n".join(lines)
 
 
+def capacity_table(result: Result) -> str:
+    """Return accuracy and bytes of each size of a task's modules, in both types of packs."""
+    lines = [
+        "| rank | prefixes | kB, float16 | accuracy % | kB, int8 | accuracy % |",
+        "|---" * 6 + "|",
+        f"| {FLOOR_ROW} | | | {result['mean_best_floor']:.1f} | | |",
+    ]
+    for size in sorted(result["curve"], key=lambda each: each["float16"]["bytes_per_task"]):
+        cells = (
+            f"{size[kind]['bytes_per_task'] / 1e3:.0f} | {spread(size[kind]['score'])}"
+            for kind in ("float16", "int8")
+        )
+        lines.append(f"| {size['rank']} | {size['prefix_length']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def mean_of_task(runs: list[Result], task: str) -> float:
     """Return the mean score of a task over the seeds of an arm."""
     return statistics.fmean(row["score"] for run in runs for row in run["tasks"] if row["task"] == task)
@@ -92,7 +109,7 @@ COLUMNS: dict[str, Callable[[Result], str]] = {
     "s a task": lambda found: f"{found['seconds_per_task']:.0f}",
 }
 
-TABLES = {"arms": arms_table, "tasks": tasks_table, "transfer": transfer_table}
+TABLES = {"arms": arms_table, "tasks": tasks_table, "transfer": transfer_table, "capacity": capacity_table}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import re
 import shlex
 import sys
@@ -29,6 +28,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import msgspec
 from arms_summary import Measured, runs_to_json, summary
+from result_files import surroundings, write_result
 
 from edgecl.arms import arm_names
 from edgecl.cli.output import TrainingConsole, note
@@ -36,7 +36,6 @@ from edgecl.config import read_config
 from edgecl.streams import TaskSpec, load_task, read_stream
 from edgecl.training.run import Run
 from edgecl.training.train import train_stream
-from edgecl.training.versions import package_versions
 
 STREAMS = Path(__file__).parent / "streams"
 FLOOR_ARM = "linear-head"
@@ -122,8 +121,7 @@ def result(options: argparse.Namespace, arms: Mapping[str, list[Measured]]) -> d
             arms, alone=[arm for arm in options.alone if arm in arms], left_out=options.leave_out
         ),
         "runs": runs_to_json(arms),
-        "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, Python {platform.python_version()}",
-        "versions": package_versions("edgecl", "torch", "transformers", "scikit-learn", "peft"),
+        **surroundings("edgecl", "torch", "transformers", "scikit-learn", "peft"),
     }
 
 
@@ -178,8 +176,7 @@ def main() -> int:
             run = train_arm(arm, seed, tasks, options, floors=not floors)
             floors = floors or {task.name: task.best_floor for task in run.tasks}
             arms.setdefault(arm, []).append(Measured(run, floors))
-            options.out.parent.mkdir(parents=True, exist_ok=True)
-            options.out.write_text(json.dumps(result(options, arms), indent=1) + "\n", encoding="utf-8")
+            write_result(options.out, result(options, arms))
     print(json.dumps(result(options, arms)["summary"], indent=2))
     return 0
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 from arms_summary import spread
 from measure_arms import STREAMS, stream_tasks
+from result_files import surroundings, write_result
 
 from edgecl.cli.output import TrainingConsole, note
 from edgecl.config import read_config
@@ -29,7 +29,6 @@ from edgecl.streams import TaskSpec, check_items, load_task
 from edgecl.training.features import predictions
 from edgecl.training.run import Run
 from edgecl.training.train import load_run_backbone, train_stream
-from edgecl.training.versions import package_versions
 from edgecl_runtime.pack_layout import packed
 from edgecl_runtime.tensors import TaskTensors
 
@@ -80,7 +79,9 @@ def measured(run: Run, tasks: list[TaskSpec]) -> dict[str, dict[str, float]]:
     }
 
 
-def run_of_size(options: argparse.Namespace, tasks: list[TaskSpec], size: Size, seed: int) -> Run:
+def run_of_size(
+    options: argparse.Namespace, tasks: list[TaskSpec], size: Size, seed: int, *, floors: bool
+) -> Run:
     """Return the finished run of one size and seed."""
     note(f"rank {size.rank}, {size.prefix_length} prefixes, seed {seed}")
     overrides = {
@@ -89,7 +90,7 @@ def run_of_size(options: argparse.Namespace, tasks: list[TaskSpec], size: Size, 
         "method.rank": size.rank,
         "method.prefix_length": size.prefix_length,
         "evaluation.matrix": "none",
-        "evaluation.floors": False,
+        "evaluation.floors": floors,
         **dict(setting.split("=", maxsplit=1) for setting in options.settings),
     }
     folder = options.runs / f"{size.rank}-{size.prefix_length}-{seed}"
@@ -135,21 +136,22 @@ def main() -> int:
     tasks = stream_tasks(options.stream, options.data, reverse=False)
     tasks = [spec for spec in tasks if options.only is None or spec.name in options.only]
     curve: list[dict[str, Any]] = []
+    floors: list[float] = []
     for size in options.sizes:
-        runs = [measured(run_of_size(options, tasks, size, seed), tasks) for seed in options.seeds]
-        curve.append(point(size, runs))
+        runs = [run_of_size(options, tasks, size, seed, floors=not curve) for seed in options.seeds]
+        floors = floors or [task.best_floor or 0.0 for run in runs for task in run.tasks]
+        curve.append(point(size, [measured(run, tasks) for run in runs]))
         result = {
             "stream": options.stream,
             "tasks": [spec.name for spec in tasks],
             "seeds": options.seeds,
             "backbone": Path(options.backbone).name,
             "settings": options.settings,
+            "mean_best_floor": round(statistics.fmean(floors), 2),
             "curve": curve,
-            "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, Python {platform.python_version()}",
-            "versions": package_versions("edgecl", "torch", "transformers"),
+            **surroundings("edgecl", "torch", "transformers"),
         }
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_result(options.out, result)
     print(json.dumps(curve, indent=2))
     return 0
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import sys
 from pathlib import Path
@@ -24,6 +23,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import msgspec
 import numpy as np
 from measure_arms import STREAMS, stream_tasks
+from result_files import surroundings, write_result
 
 from edgecl.cli.output import TrainingConsole, note
 from edgecl.config import RunConfig, read_config, resolve
@@ -31,7 +31,6 @@ from edgecl.evaluation.matrix import forward_transfer
 from edgecl.streams import TaskSpec
 from edgecl.training.run import Learned, Run
 from edgecl.training.train import add_tasks, train_stream
-from edgecl.training.versions import package_versions
 
 
 def config_of(arm: str, seed: int, options: argparse.Namespace) -> RunConfig:
@@ -93,8 +92,7 @@ def result(
             }
             for place, name in enumerate(names)
         },
-        "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, Python {platform.python_version()}",
-        "versions": package_versions("edgecl", "torch", "transformers"),
+        **surroundings("edgecl", "torch", "transformers"),
     }
 
 
@@ -132,8 +130,7 @@ def main() -> int:
             ]
         )
         found = result(options, np.array(after), np.array(alone), [task.name for task in tasks])
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_result(options.out, found)
     print(json.dumps(found, indent=2))
     return 0
 

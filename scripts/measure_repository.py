@@ -9,7 +9,6 @@ requests are counted where it reads files. Times are CPU seconds of one process.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from repository_workload import Memory, make_bundle, make_keyring, make_pack, surroundings
+from repository_workload import PACKAGES, Memory, make_bundle, make_keyring, make_pack
+from result_files import surroundings, write_result
 
 from edgecl_export.repository import (
     RoleKeys,
@@ -134,7 +134,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = measure(Path(folder), packs=options.packs, backbones=options.backbones)
-    options.out.write_text(json.dumps(result | surroundings(), indent=1) + "\n", encoding="utf-8")
+    write_result(options.out, result | surroundings(*PACKAGES))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
+from result_files import surroundings, write_result
 
 from edgecl.cli.output import TrainingConsole, note
 from edgecl.config import read_config
@@ -33,7 +33,6 @@ from edgecl.streams import TaskSpec, check_items, load_task
 from edgecl.training.features import features
 from edgecl.training.run import PACK_DTYPE, Run
 from edgecl.training.train import add_tasks, load_run_backbone, train_stream
-from edgecl.training.versions import package_versions
 from edgecl_devices import load_profile
 from edgecl_export.bundle import add_pack, export_run
 from edgecl_runtime import Runtime
@@ -211,13 +210,9 @@ def main() -> int:
         "stream": options.stream,
         "summary": summary(runs),
         "runs": runs,
-        "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, Python {platform.python_version()}",
-        "versions": package_versions(
-            "edgecl", "torch", "transformers", "onnx", "onnxruntime", "scikit-learn"
-        ),
+        **surroundings("edgecl", "torch", "transformers", "onnx", "onnxruntime", "scikit-learn"),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_result(options.out, result)
     print(json.dumps(result["summary"], indent=2))
     return 0
 

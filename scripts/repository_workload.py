@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 from datetime import datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from securesystemslib.signer import CryptoSigner, Signer
@@ -94,14 +91,6 @@ def make_pack(
     path = folder / f"{task}-{version}.ecpack"
     path.write_bytes(encode_pack(manifest, TaskTensors(**arrays).rounded("F16"), probe))
     return path
-
-
-def surroundings() -> dict[str, Any]:
-    """Return the machine and the versions that a figure was taken with."""
-    return {
-        "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in PACKAGES},
-    }
 
 
 def _itself(signer: Signer) -> Signer:

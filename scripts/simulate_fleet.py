@@ -12,7 +12,6 @@ Beside the figures it writes a plot of the same name.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 import statistics
@@ -27,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from fleet_history import HOUR_S, Moment, make_history
-from repository_workload import FixedClock, surroundings
+from repository_workload import PACKAGES, FixedClock
+from result_files import surroundings, write_result
 
 from edgecl_runtime.errors import TransferError
 from edgecl_runtime.ota.backoff import Tries
@@ -364,7 +364,7 @@ def main() -> None:
         "rollout_accuracy": rollout_accuracy(ids=100_000, salts=20),
         "runs": {name: figures(run, moments) for name, run in runs.items()},
     }
-    options.out.write_text(json.dumps(result | surroundings(), indent=1) + "\n", encoding="utf-8")
+    write_result(options.out, result | surroundings(*PACKAGES))
     plot(runs, moments, options.out.with_suffix(".png"))
 
 

@@ -106,6 +106,12 @@ def test_accuracy_is_measured_against_bytes(tmp_path: Path) -> None:
     small, large = found["curve"]
     assert small["int8"]["bytes_per_task"] < small["float16"]["bytes_per_task"]
     assert small["float16"]["bytes_per_task"] < large["float16"]["bytes_per_task"]
+    page = tmp_path / "page.md"
+    page.write_text("<!-- capacity out.json -->\n<!-- /capacity out.json -->\n", encoding="utf-8")
+    subprocess.run([sys.executable, SCRIPTS / "arms_tables.py", page], check=True)
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    assert f" {found['mean_best_floor']:.1f} " in rows[1]
+    assert [row[:8] for row in rows[2:]] == ["| 2 | 0 ", "| 4 | 2 "]
 
 
 def test_an_unclosed_place_of_a_table_is_an_error(tmp_path: Path) -> None:
