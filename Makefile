@@ -33,7 +33,7 @@ find_python310 = for python in $(or $(PYTHON310),python3.10 "$$(pyenv prefix 3.1
 	if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 10))' >/dev/null 2>&1; then \
 	echo "$$python"; break; fi; done
 
-.PHONY: help demo test test-demo test-real aarch64 conformance crash examples tensorrt-rtx check fix build
+.PHONY: help demo test test-demo test-long test-real aarch64 conformance crash examples tensorrt-rtx check fix build
 
 help:  ## print the names of the targets
 	@awk -F ':.*## *' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -44,7 +44,7 @@ demo: $(READY)  ## run the main job on what is embedded
 # Two processes of one thread each: torch's threads spin while they wait, so that two of them on a busy machine
 # take many times as long as one. Files run in their order: the long ones, which start programs, come first.
 test: export OMP_NUM_THREADS := 1
-test: $(READY)  ## run all tests, then those of the runtime on Python 3.10
+test: $(READY)  ## run all but the minute-long tests, then those of the runtime on Python 3.10
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	@python="$$($(find_python310))"; \
 	if [ -z "$$python" ]; then \
@@ -55,6 +55,9 @@ test: $(READY)  ## run all tests, then those of the runtime on Python 3.10
 
 test-demo: $(READY)  ## run the demo and check what it leaves behind, two minutes
 	@$(BIN)/python -m pytest -m demo tests/cli/test_demo.py
+
+test-long: $(READY)  ## run the commands of the README, the measuring scripts and the compiler, five minutes
+	@$(BIN)/python -m pytest -m long tests/docs tests/scripts tests/edgecl/pretraining
 
 test-real: $(READY)  ## train, export and evaluate on real data (EDGECL_DATA or ../shared/data), ten minutes
 	@$(BIN)/python -m pytest -m real tests/acceptance

@@ -45,6 +45,7 @@ def shop_floor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_workstation_commands_run_as_written(shop_floor: Path) -> None:
     commands = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("edgecl ")]
     assert len(commands) >= 6

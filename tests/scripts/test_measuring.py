@@ -16,6 +16,8 @@ from PIL import Image
 from edgecl.training.run import Run
 from tests.edgecl.factories import make_image_folder
 
+pytestmark = pytest.mark.long
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 QUICK = ("training.epochs=1", "training.min_steps=0", "training.heldout_items=4", "training.device=cpu")
 SMALL = "adaprefix:method.rank=2"

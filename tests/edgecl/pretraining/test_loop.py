@@ -97,7 +97,7 @@ def test_what_is_kept_is_the_average_and_not_the_last_weights(
     assert not np.array_equal(stored, taken[2].half().numpy())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @COMPILER
 def test_a_compiled_student_takes_the_same_steps(data: Path, tmp_path: Path) -> None:
     plain = train(data, tmp_path / "plain", training__epochs=1)
