@@ -19,6 +19,8 @@ NotNegative = Annotated[int, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 
+Start = Literal["identity", "gated", "average"]
+
 LEARNING_RATE: dict[Modality, float] = {"image": 5e-3, "text": 2e-3}
 PREFIX_LENGTH: dict[Modality, int] = {"image": 10, "text": 4}
 
@@ -101,7 +103,8 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         start: `identity`, `average` (always the running average of the latest tasks), or `gated` (earlier modules where
-            they are measurably better for the new items).
+            they are measurably better for the new items). If absent `gated` for AdaPrefix, `identity` for other
+            methods and for tasks that learn alone or jointly.
         proposal: What the gate is asked about: the running `average`, a `mixture` of earlier tasks by how near they
             are, or each of the `candidates` (`tasks`).
         average_rate: How far the average moves to each task; 1.0 is the task before alone.
@@ -114,7 +117,7 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
         learning_rate_factor: On the rate of modules that start from an earlier task.
     """
 
-    start: Literal["identity", "gated", "average"] = "identity"
+    start: Start | None = None
     proposal: Literal["average", "mixture", "tasks"] = "average"
     average_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
     evidence: Literal["stream", "task"] = "stream"
@@ -195,13 +198,27 @@ TABLES = tuple(name for name in RunConfig.__struct_fields__ if name != "seed")
 
 
 def resolve(config: RunConfig, modality: Modality) -> RunConfig:
-    """Return the configuration with every default that depends on the modality filled in."""
+    """Return the configuration with every default that depends on the modality or the method filled in."""
     method, training = config.method, config.training
     if method.prefix_length is None:
         method = msgspec.structs.replace(method, prefix_length=PREFIX_LENGTH[modality])
     if training.learning_rate is None:
         training = msgspec.structs.replace(training, learning_rate=LEARNING_RATE[modality])
-    return msgspec.structs.replace(config, method=method, training=training)
+    filled = msgspec.structs.replace(config, method=method, training=training)
+    return starting_at(_default_start(method), filled)
+
+
+def starting_at(start: Start, config: RunConfig) -> RunConfig:
+    """Return the configuration with this start of its tasks, if it names none."""
+    if config.transfer.start is not None:
+        return config
+    return msgspec.structs.replace(config, transfer=msgspec.structs.replace(config.transfer, start=start))
+
+
+def _default_start(method: MethodConfig) -> Start:
+    """Return where tasks start: the gate was measured with AdaPrefix; alone or jointly no task is an earlier one."""
+    asks = method.name == "adaprefix" and not (method.alone or method.jointly)
+    return "gated" if asks else "identity"
 
 
 def read_config(path: Path | None, *, overrides: dict[str, Any], arm: str | None = None) -> RunConfig:

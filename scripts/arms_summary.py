@@ -45,6 +45,12 @@ class Measured:
         """Of splits, starts and batches."""
         return self.run.record.config.seed
 
+    @property
+    def learner(self) -> tuple[str, int, int | None]:
+        """The method, its rank and its number of prefixes: what one task learned alone can be compared with."""
+        method = self.run.record.config.method
+        return method.name, method.rank, method.prefix_length
+
     def rows(self) -> list[Row]:
         """Return what each task reached when it was trained, and after the last one."""
         tasks = self.run.tasks
@@ -90,7 +96,7 @@ def summary(
 
     Args:
         arms: The runs of each arm, in the order of seeds.
-        alone: Arms in which tasks learn alone; forward transfer of an arm is measured against that of its method.
+        alone: Arms in which tasks learn alone; forward transfer of an arm is measured against the one of its learner.
         left_out: Tasks that do not count, besides those that cannot tell methods apart.
     """
     floors: dict[str, list[float]] = {}
@@ -101,11 +107,11 @@ def summary(
     counted = [name for name, floor in mean_floor.items() if floor <= CEILING and name not in left_out]
     if not counted:
         raise SystemExit(f"no task is left whose best floor is at most {CEILING} %: nothing can be compared")
-    references = {arms[arm][0].run.record.config.method.name: arm for arm in alone}
+    references = {arms[arm][0].learner: arm for arm in alone}
     table: dict[str, Any] = {}
     for arm, runs in arms.items():
         table[arm] = arm_summary(runs, counted)
-        reference = references.get(runs[0].run.record.config.method.name)
+        reference = references.get(runs[0].learner)
         if reference not in {None, arm} and len(runs) == len(arms[reference]):
             table[arm]["forward_transfer"] = transfer_to_json(runs, arms[reference]) | {"against": reference}
     return {

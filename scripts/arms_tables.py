@@ -3,7 +3,8 @@
     python scripts/arms_tables.py docs/transfer.md
 
 Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all arms of a result file, between
-`<!-- tasks FILE -->` and `<!-- /tasks FILE -->` that of its tasks; `transfer` is the table of forward transfer.
+`<!-- tasks FILE -->` and `<!-- /tasks FILE -->` that of its tasks; `transfer` is the table of forward transfer and
+`curve` that of its gain by the number of tasks known before.
 `capacity` is that of accuracy against bytes, from what scripts/measure_capacity.py wrote.
 Files are named as they lie beside the page.
 """
@@ -48,6 +49,26 @@ def transfer_table(result: Result) -> str:
             points = f"{transfer['points']:+.2f} ± {transfer['standard_error']:.2f}"
             lines.append(f"| `{arm}` | {points} | {over_seeds} | `{transfer['against']}` |")
     return "\n".join(lines)
+
+
+def curve_table(result: Result) -> str:
+    """Return what each arm gained over tasks that learned alone, by the number of tasks that it knew before."""
+    arms = {
+        arm: found["forward_transfer"]["by_tasks_known"]
+        for arm, found in result["summary"]["arms"].items()
+        if "forward_transfer" in found
+    }
+    known = range(1, max(map(len, arms.values())))
+    return "\n".join(
+        [
+            f"| tasks known | {' | '.join(map(str, known))} |",
+            "|---" * (len(known) + 1) + "|",
+            *(
+                f"| `{arm}` | {' | '.join(f'{gains[n]:+.1f}' for n in known)} |"
+                for arm, gains in arms.items()
+            ),
+        ]
+    )
 
 
 def tasks_table(result: Result) -> str:
@@ -109,7 +130,13 @@ COLUMNS: dict[str, Callable[[Result], str]] = {
     "s a task": lambda found: f"{found['seconds_per_task']:.0f}",
 }
 
-TABLES = {"arms": arms_table, "tasks": tasks_table, "transfer": transfer_table, "capacity": capacity_table}
+TABLES = {
+    "arms": arms_table,
+    "tasks": tasks_table,
+    "transfer": transfer_table,
+    "curve": curve_table,
+    "capacity": capacity_table,
+}
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def parse_arguments() -> argparse.Namespace:
         nargs="*",
         default=[],
         metavar="ARM",
-        help="Arms whose tasks learn alone: forward transfer of the others is against the one of their method.",
+        help="Arms whose tasks learn alone: forward transfer of others is against the one of their method and sizes.",
     )
     add(
         "--leave-out",

@@ -95,7 +95,8 @@ def run_of_size(
     }
     folder = options.runs / f"{size.rank}-{size.prefix_length}-{seed}"
     with TrainingConsole() as console:
-        return train_stream(read_config(None, overrides=overrides), tasks, folder, report=console)
+        config = read_config(None, overrides=overrides, arm="adaprefix")
+        return train_stream(config, tasks, folder, report=console)
 
 
 def point(size: Size, runs: list[dict[str, dict[str, float]]]) -> dict[str, Any]:

@@ -79,7 +79,8 @@ def task_spec(name: str, folder: Path) -> TaskSpec:
 
 def measure(plan: Plan, *, data: Path, backbone: str, seed: int, folder: Path) -> dict[str, Any]:
     """Go the whole way once, in `folder`, and return what was measured."""
-    config = read_config(None, overrides={"seed": seed, "backbone.source": backbone, **plan.settings})
+    overrides = {"seed": seed, "backbone.source": backbone, **plan.settings}
+    config = read_config(None, overrides=overrides, arm="adaprefix")
     tasks = [task_spec(name, data / place) for name, place in plan.stream.items()]
     with TrainingConsole() as console:
         run = train_stream(config, tasks, folder / "run", report=console)

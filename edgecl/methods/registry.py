@@ -33,7 +33,7 @@ def build_method(config: RunConfig, dimensions: Dimensions) -> Method:
     if name not in METHODS:
         raise ConfigError(f"method.name: found {name!r}, expected one of {', '.join(sorted(METHODS))}")
     method = METHODS[name](config, dimensions)
-    if not method.ships and config.transfer.start != "identity":
+    if not method.ships and config.transfer.start not in {None, "identity"}:
         raise ConfigError(
             f"transfer.start: found {config.transfer.start!r}, expected 'identity': the modules of {name} belong "
             "to no task. Choose another method, or leave transfer.start out"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgecl.config import RunConfig
+from edgecl.config import RunConfig, TransferConfig
 
 if TYPE_CHECKING:
     from edgecl.streams import TaskData
@@ -34,7 +34,10 @@ FIRST_RELEASE: Mapping[str, frozenset[str]] = {
         }
     ),
 }
-"""Settings that are always part of an identity; later ones are where they differ from their defaults."""
+"""Settings that are always part of an identity; later ones are where they differ from what was done before."""
+
+BEFORE = RunConfig(transfer=TransferConfig(start="identity"))
+"""What a run did before there were other settings than those of the first release."""
 
 
 def identity(record: RunRecord, tasks: Iterable[TaskData]) -> str:
@@ -48,12 +51,10 @@ def identity(record: RunRecord, tasks: Iterable[TaskData]) -> str:
 def _known(record: RunRecord) -> dict[str, Any]:
     """Return a record as the first release wrote it, with later settings only where they are used."""
     tree: dict[str, Any] = msgspec.to_builtins(record)
-    defaults = msgspec.to_builtins(RunConfig())
+    before = msgspec.to_builtins(BEFORE)
     kept = {"seed": tree["config"].pop("seed")}
     for table, settings in tree["config"].items():
         first = FIRST_RELEASE.get(table, frozenset())
-        used = {
-            key: value for key, value in settings.items() if key in first or value != defaults[table][key]
-        }
+        used = {key: value for key, value in settings.items() if key in first or value != before[table][key]}
         kept |= {table: used} if used else {}
     return tree | {"config": kept}

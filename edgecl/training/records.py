@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edgecl.config import TABLES, RunConfig
+from edgecl.config import TABLES, RunConfig, starting_at
 from edgecl.errors import RunError
 from edgecl.evaluation.scores import Score
 from edgecl.training.gate import Gain
@@ -121,6 +121,16 @@ class AfterTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drift: dict[str, float]
     class_incremental: dict[str, float] = {}
     domain_incremental: dict[str, float] = {}
+
+
+def decode_run(raw: bytes, path: Path) -> RunRecord:
+    """Return what `run.json` says; where it names no start, it was written before tasks could have another one.
+
+    Raises:
+        RunError: It is damaged.
+    """
+    record = decode_record(raw, RunRecord, path)
+    return msgspec.structs.replace(record, config=starting_at("identity", record.config))
 
 
 def require_same(found: RunRecord, wanted: RunRecord, folder: Path) -> None:

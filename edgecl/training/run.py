@@ -34,6 +34,7 @@ from edgecl.training.records import (
     RunRecord,
     TaskRecord,
     decode_record,
+    decode_run,
     encode_record,
     refuse_newer,
     require_same,
@@ -115,7 +116,7 @@ class Run:
                 f"{folder}: not a run, run.json cannot be read ({error.strerror}). Make one: edgecl train"
             ) from error
         refuse_newer(raw, path)
-        return cls(folder, decode_record(raw, RunRecord, path))
+        return cls(folder, decode_run(raw, path))
 
     @property
     def tasks(self) -> tuple[TaskRecord, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from edgecl.backbones.huggingface import Backbone, load_backbone
-from edgecl.config import BackboneConfig, RunConfig, resolve
+from edgecl.config import BackboneConfig, RunConfig, resolve, starting_at
 from edgecl.errors import ConfigError, RunError
 from edgecl.methods import build_method
 from edgecl.training.joint import train_jointly
@@ -71,7 +71,7 @@ def train_stream(
     choose_device(config.training.device)
     backbone = _load(config.backbone)
     backbone.module.use_attention(config.method.attention)
-    config = _resolved(config, backbone)
+    config = _resolved(_as_begun(config, folder), backbone)
     build_method(config, backbone.spec.dimensions)  # an unknown method fails before a folder is made
     record = RunRecord(config, backbone.fingerprint, backbone.spec.modality)
     Run.refuse_other(folder, record)
@@ -191,6 +191,12 @@ def _load(config: BackboneConfig) -> Backbone:
     return load_backbone(
         config.source, image_size=config.image_size, max_tokens=config.max_tokens, pooling=config.pooling
     )
+
+
+def _as_begun(config: RunConfig, folder: Path) -> RunConfig:
+    """Return the configuration with the start of the run that it continues, if it names none."""
+    start = Run.open(folder).record.config.transfer.start if (folder / "run.json").exists() else None
+    return config if start is None else starting_at(start, config)
 
 
 def _resolved(config: RunConfig, backbone: Backbone) -> RunConfig:

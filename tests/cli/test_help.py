@@ -113,7 +113,7 @@ def test_the_methods_are_listed_one_a_line(call: Call) -> None:
     title, *lines = call("train", "--list-methods").out.splitlines()
     assert title == "methods"
     assert [line.split()[0] for line in lines] == list(arm_names())
-    assert lines[0].endswith("  Adapters and prefixes of a task's own.")
+    assert lines[0].endswith("  Adapters and prefixes of a task's own, each task learned for itself.")
 
 
 def test_the_methods_are_listed_as_json(call: Call) -> None:

@@ -71,6 +71,15 @@ def test_an_arm_is_of_a_method_that_there_is(name: str) -> None:
     assert settings(name).method.name in METHODS
 
 
+def test_the_gated_arm_is_what_is_trained_where_none_is_named() -> None:
+    assert resolve(settings("gated"), "image") == resolve(RunConfig(), "image")
+
+
+@pytest.mark.parametrize("name", ["adapter", "adaprefix", "prefix", "linear-head"])
+def test_a_reference_learns_each_task_for_itself(name: str) -> None:
+    assert resolve(settings(name), "image").transfer.start == "identity"
+
+
 @every_arm
 def test_an_arm_begins_with_a_sentence_that_says_what_it_is(name: str) -> None:
     assert read_arm(name).startswith("# ")
@@ -85,10 +94,6 @@ def test_no_two_arms_have_the_same_settings() -> None:
 
 def test_every_method_has_an_arm() -> None:
     assert {settings(name).method.name for name in arm_names()} == set(METHODS)
-
-
-def test_the_default_method_is_the_arm_of_its_name() -> None:
-    assert settings("adaprefix") == RunConfig()
 
 
 @every_arm

@@ -176,8 +176,28 @@ def test_what_depends_on_the_modality_is_filled_in(modality: Any, rate: float, l
 
 
 def test_what_was_said_stays() -> None:
-    said = RunConfig(method=MethodConfig(prefix_length=0), training=TrainingConfig(learning_rate=0.1))
+    said = RunConfig(
+        method=MethodConfig(prefix_length=0),
+        training=TrainingConfig(learning_rate=0.1),
+        transfer=TransferConfig(start="average"),
+    )
     assert resolve(said, "text") == said
+
+
+@pytest.mark.parametrize(
+    ("method", "start"),
+    [
+        (MethodConfig(), "gated"),
+        (MethodConfig(alone=True), "identity"),
+        (MethodConfig(jointly=True), "identity"),
+        (MethodConfig(name="adaprefix++"), "identity"),
+        (MethodConfig(name="lora"), "identity"),
+    ],
+)
+def test_adaprefix_asks_where_to_start_and_what_has_no_earlier_task_does_not(
+    method: MethodConfig, start: str
+) -> None:
+    assert resolve(RunConfig(method=method), "image").transfer.start == start
 
 
 def test_known_keys_are_all_there_are() -> None:

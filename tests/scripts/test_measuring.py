@@ -21,6 +21,7 @@ pytestmark = pytest.mark.long
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 QUICK = ("training.epochs=1", "training.min_steps=0", "training.heldout_items=4", "training.device=cpu")
 SMALL = "adaprefix:method.rank=2"
+ARMS = ("adaprefix", SMALL, "adaprefix++", "average")
 
 
 def make_noise(folder: Path) -> None:
@@ -56,12 +57,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def arms(folder: Path) -> dict[str, Any]:
     """What an arm, the same with other settings and another method reach."""
-    words = ("--arms", "adaprefix", SMALL, "adaprefix++", "--alone", "adaprefix", "--reverse")
+    words = ("--arms", *ARMS, "--alone", "adaprefix", "--reverse")
     return measure("measure_arms.py", folder, *words, "--per-class", "3", "--leave-out", "photo")
 
 
 def test_arms_are_measured_beside_the_floor(arms: dict[str, Any]) -> None:
-    assert list(arms["runs"]) == ["linear-head", "adaprefix", SMALL, "adaprefix++"]
+    assert list(arms["runs"]) == ["linear-head", *ARMS]
     assert all(len(runs[0]["tasks"]) == 4 for runs in arms["runs"].values())
     assert set(arms["summary"]["best_floor"]) == {"art-painting", "cartoon", "photo", "sketch"}
 
@@ -71,10 +72,10 @@ def test_settings_of_an_arm_are_its_own(arms: dict[str, Any]) -> None:
     assert size[SMALL] < size["adaprefix"]
 
 
-def test_transfer_is_measured_against_the_same_method_alone(arms: dict[str, Any]) -> None:
+def test_transfer_is_measured_against_the_same_method_and_sizes_alone(arms: dict[str, Any]) -> None:
     found = arms["summary"]["arms"]
-    assert found[SMALL]["forward_transfer"]["against"] == "adaprefix"
-    assert "forward_transfer" not in found["adaprefix++"]
+    assert found["average"]["forward_transfer"]["against"] == "adaprefix"
+    assert [arm for arm in found if "forward_transfer" in found[arm]] == ["average"]
 
 
 @pytest.mark.usefixtures("arms")
