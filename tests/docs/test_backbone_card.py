@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,14 +19,6 @@ COMPARED: dict[str, Any] = json.loads(
     (DOCS / "results" / "vit-64-short-runs.json").read_text(encoding="utf-8")
 )
 RECORD = read_record(WEIGHTS)
-
-
-def test_filling_the_card_again_changes_nothing(tmp_path: Path) -> None:
-    shutil.copytree(DOCS / "results", tmp_path / "results")
-    (tmp_path / "backbones").mkdir()
-    copy = Path(shutil.copy(CARD, tmp_path / "backbones"))
-    subprocess.run([sys.executable, ROOT / "scripts" / "backbone_tables.py", copy], check=True)
-    assert copy.read_text(encoding="utf-8") == CARD.read_text(encoding="utf-8")
 
 
 def test_the_weights_are_those_that_were_measured() -> None:
