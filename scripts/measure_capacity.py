@@ -140,7 +140,9 @@ def main() -> int:
     floors: list[float] = []
     for size in options.sizes:
         runs = [run_of_size(options, tasks, size, seed, floors=not curve) for seed in options.seeds]
-        floors = floors or [task.best_floor or 0.0 for run in runs for task in run.tasks]
+        floors = floors or [
+            task.best_floor for run in runs for task in run.tasks if task.best_floor is not None
+        ]
         curve.append(point(size, [measured(run, tasks) for run in runs]))
         result = {
             "stream": options.stream,
