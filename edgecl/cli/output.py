@@ -103,8 +103,9 @@ class TrainingConsole:
 
     def finished(self, record: TaskRecord) -> None:
         """A task was trained, measured and stored."""
+        start = "" if record.parent is None else f", started from earlier tasks (newest: {record.parent})"
         note(
-            f"{record.name}: {record.accuracy:.1f} % on {record.test_items} test items, {record.seconds:.0f} s"
+            f"{record.name}: {record.accuracy:.1f} % on {record.test_items} test items, {record.seconds:.0f} s{start}"
         )
 
     def _show(self, description: str, done: int, total: int, text: str) -> None:

@@ -1,0 +1,22 @@
+"""What people see on standard error while tasks are trained."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecl.cli.output import TrainingConsole
+from tests.edgecl.report.factories import make_record
+
+
+def test_a_finished_task_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with TrainingConsole() as console:
+        console.finished(make_record("bolts"))
+    assert capsys.readouterr().err == "bolts: 80.0 % on 20 test items, 10 s\n"
+
+
+def test_the_line_of_a_task_says_that_it_started_from_earlier_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with TrainingConsole() as console:
+        console.finished(make_record("leaves", 1, parent="bolts"))
+    assert "10 s, started from earlier tasks (newest: bolts)\n" in capsys.readouterr().err
