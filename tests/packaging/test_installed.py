@@ -59,7 +59,7 @@ def test_installed_device_profiles_can_be_read(bare_python: Path, tmp_path: Path
 def test_installed_settings_can_be_read(bare_python: Path, tmp_path: Path) -> None:
     code = "from edgecl.arms import arm_names, arm_summary; print(*map(arm_summary, arm_names()), sep='\\n')"
     printed = run_checked(bare_python, "-c", code, cwd=tmp_path).splitlines()
-    assert printed[0] == "Adapters and prefixes of a task's own."
+    assert printed[0] == "Adapters and prefixes of a task's own, each task learned for itself."
 
 
 def test_installed_versions_are_those_in_the_code(bare_python: Path, tmp_path: Path) -> None:
