@@ -56,8 +56,9 @@ test: $(READY)  ## run all but the minute-long tests, then those of the runtime 
 test-demo: $(READY)  ## run the demo and check what it leaves behind, two minutes
 	@$(BIN)/python -m pytest -m demo tests/cli/test_demo.py
 
+test-long: export OMP_NUM_THREADS := 1
 test-long: $(READY)  ## run the commands of the README, the measuring scripts and the compiler, five minutes
-	@$(BIN)/python -m pytest -m long tests/docs tests/scripts tests/edgecl/pretraining
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m long tests/docs tests/scripts tests/edgecl/pretraining
 
 test-real: $(READY)  ## train, export and evaluate on real data (EDGECL_DATA or ../shared/data), ten minutes
 	@$(BIN)/python -m pytest -m real tests/acceptance
