@@ -174,7 +174,8 @@ def operations(step: Step) -> int:
     """Return the floating-point operations in the matrix products of a step; those within attention are not counted."""
     with FlopCounterMode(display=False) as counter:
         step(0)
-    return int(sum(counter.get_flop_counts()["Global"][product] for product in PRODUCTS))
+    counts = counter.get_flop_counts()["Global"]
+    return int(sum(counts.get(product, 0) for product in PRODUCTS))
 
 
 def wait(device: torch.device) -> None:

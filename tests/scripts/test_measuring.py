@@ -136,3 +136,18 @@ def test_every_task_is_measured_after_all_the_others(tmp_path: Path) -> None:
     without = Run.open(tmp_path / "runs" / "without-photo-0")
     start = without.tensors("sketch").adapter_up
     assert np.array_equal(start, after.tensors(after.names[0]).adapter_up)
+
+
+def test_a_step_is_measured_against_those_of_other_methods_and_at_more_known_tasks(tmp_path: Path) -> None:
+    vit, out = make_image_folder(tmp_path / "vit"), tmp_path / "out.json"
+    words = ("--batch", "2", "--steps", "1", "--rounds", "2", "--known", "1", "2", "--device", "cpu")
+    subprocess.run(
+        [sys.executable, SCRIPTS / "measure_steps.py", "--backbone", vit, *words, "--out", out],
+        check=True,
+        capture_output=True,
+    )
+    found = json.loads(out.read_text(encoding="utf-8"))
+    of_adapters, of_growth = "adaprefix++ at 1 / adapter", "adaprefix++ at 2 / adaprefix++ at 1"
+    assert found["ratios"][of_adapters]["low"] <= found["ratios"][of_adapters]["high"]
+    assert of_growth in found["ratios"]
+    assert found["operations"]["adapter"] == 1 < found["operations"]["adaprefix++ at 1"]
