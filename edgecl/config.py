@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from edgecl.arms import read_arm
 from edgecl.backbones.families import Modality, Pooling
+from edgecl.errors import ConfigError
 from edgecl.settings import build_settings, read_toml
 from edgecl.settings import known_keys as setting_keys
 
@@ -48,6 +49,8 @@ class MethodConfig(Struct, frozen=True, forbid_unknown_fields=True):
         name: The method.
         rank: Width R of the adapters (of LoRA, its rank r); 0 for none.
         prefix_length: Prefixes P per block; 0 for none; 10 for images and 4 for texts if absent.
+        prefix_hidden: Hidden units of a net of the task's own that makes its prefixes, started from the identity; 0 for
+            prefixes that are parameters themselves.
         attention: `concat` puts prefixes before keys and values; `additive` adds an attention over them.
         jointly: Train all tasks of the stream at once instead of one after another: a ceiling.
         alone: Train each task as if it were the first: what forward transfer is measured against.
@@ -56,6 +59,7 @@ class MethodConfig(Struct, frozen=True, forbid_unknown_fields=True):
     name: str = "adaprefix"
     rank: NotNegative = 16
     prefix_length: NotNegative | None = None
+    prefix_hidden: NotNegative = 0
     attention: Literal["concat", "additive"] = "concat"
     jointly: bool = False
     alone: bool = False
@@ -69,6 +73,13 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
         generates: `prefix`, or `adapter`; the other one is the task's own.
         task_embedding: `row`, one vector per row and task as published, or `vector`, one per task.
         layer_embedding: Trained in the `first_task` and frozen then, `always` trained, or `onehot`.
+        recurrent_mode: `regularised`: all of the recurrent network is trained in every task; `freeze_recurrent`: the
+            weights from state to state in the first one only, as published; `grow`: all that tasks share in the first
+            one only, beside input weights and a change of the output layer of each task's own.
+        recurrent_learned_state: Start the LSTM from a projection of the task's embedding instead of zero.
+        interval_epsilon: Sum of the radii of a task's box.
+        interval_nested: Keep all boxes so close to zero that they have points in common.
+        interval_drift: What the drift loss keeps of a box: its `centre`, which ships, or its `bounds` as published.
         layout: How rows become heads: `canonical`, or `flat` as in the published code.
         start: `small` prefixes (deviation 0.02), or the `default` of PyTorch's layers.
         drift: Form of the loss that keeps what was generated for earlier tasks: `ms`, `rel`, `sq` or `frob`.
@@ -76,7 +87,8 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
         drift_tasks: Earlier tasks that are drawn for it at each step.
         lookahead: Measure the drift where the next step would lead.
         guidance: `none`, or how measured similarity guides a task embedding: `distance`, `decoder`, `paper`.
-        guidance_from: Similarity that guides: `h_lwc`, or for ablations `permuted` labels or `random` numbers.
+        guidance_from: Similarity that guides: `h_lwc`, or for ablations `permuted` labels or `random` numbers, both
+            where that of the labels as they are could be relied on.
         guidance_normalization: Scores become distances `relative` to the other tasks and the noise, by `ahp_ratio` as
             published, or by `ahp_winrate`, a tournament over subsamples.
         guidance_weight: Weight of the guidance per known task, at most 1 in all.
@@ -86,6 +98,11 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     generates: Literal["prefix", "adapter"] = "prefix"
     task_embedding: Literal["row", "vector"] = "row"
     layer_embedding: Literal["first_task", "always", "onehot"] = "first_task"
+    recurrent_mode: Literal["regularised", "freeze_recurrent", "grow"] = "regularised"
+    recurrent_learned_state: bool = False
+    interval_epsilon: Positive = 1.0
+    interval_nested: bool = False
+    interval_drift: Literal["centre", "bounds"] = "centre"
     layout: Literal["canonical", "flat"] = "canonical"
     start: Literal["small", "default"] = "small"
     drift: Literal["ms", "rel", "sq", "frob"] = "ms"
@@ -198,7 +215,12 @@ TABLES = tuple(name for name in RunConfig.__struct_fields__ if name != "seed")
 
 
 def resolve(config: RunConfig, modality: Modality) -> RunConfig:
-    """Return the configuration with every default that depends on the modality or the method filled in."""
+    """Return the configuration with every default that depends on the modality or the method filled in.
+
+    Raises:
+        ConfigError: Settings that cannot both be meant.
+    """
+    _refuse_contradictions(config)
     method, training = config.method, config.training
     if method.prefix_length is None:
         method = msgspec.structs.replace(method, prefix_length=PREFIX_LENGTH[modality])
@@ -215,9 +237,26 @@ def starting_at(start: Start, config: RunConfig) -> RunConfig:
     return msgspec.structs.replace(config, transfer=msgspec.structs.replace(config.transfer, start=start))
 
 
+def _refuse_contradictions(config: RunConfig) -> None:
+    if config.method.jointly and config.method.alone:
+        raise ConfigError.at(
+            "method.alone",
+            found="true, with method.jointly=true",
+            expected="one of the two: all tasks at once, or each as if it were the first",
+            fix="Leave one of them out.",
+        )
+    if config.training.patience is not None and not config.training.validation_fraction:
+        raise ConfigError.at(
+            "training.patience",
+            found=f"{config.training.patience}, with training.validation_fraction=0",
+            expected="items that are held back, on which a better epoch can be seen",
+            fix="Set training.validation_fraction, such as 0.1.",
+        )
+
+
 def _default_start(method: MethodConfig) -> Start:
     """Return where tasks start: the gate was measured with AdaPrefix; alone or jointly no task is an earlier one."""
-    asks = method.name == "adaprefix" and not (method.alone or method.jointly)
+    asks = method.name == "adaprefix" and not (method.alone or method.jointly or method.prefix_hidden)
     return "gated" if asks else "identity"
 
 

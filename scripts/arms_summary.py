@@ -10,22 +10,19 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgecl.evaluation.matrix import (
-    anytime_accuracy,
-    backward_transfer,
-    forgetting,
-    forward_transfer,
-    matrix_of,
-)
+from edgecl.evaluation.matrix import anytime_accuracy, backward_transfer, forgetting, matrix_of
+from edgecl.report import Arm, Comparison
+from edgecl.report.arms import EASY
+from edgecl.report.likeness import require_alike, require_alone, require_once
+from edgecl.report.measured import read_measured
+from edgecl.report.numbers import Missing, mean_known
+from edgecl.report.transfer import paired
 from edgecl.training.run import Run
 
 Row = dict[str, Any]
 
 PROTOCOLS = ("class_incremental", "domain_incremental")
 """Accuracies when nobody says which task an item is of."""
-
-CEILING = 95.0
-"""Percent: tasks whose best floor is above it on the mean of all seeds cannot tell methods apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +41,6 @@ class Measured:
     def seed(self) -> int:
         """Of splits, starts and batches."""
         return self.run.record.config.seed
-
-    @property
-    def learner(self) -> tuple[str, int, int | None]:
-        """The method, its rank and its number of prefixes: what one task learned alone can be compared with."""
-        method = self.run.record.config.method
-        return method.name, method.rank, method.prefix_length
 
     def rows(self) -> list[Row]:
         """Return what each task reached when it was trained, and after the last one."""
@@ -96,30 +87,55 @@ def summary(
 
     Args:
         arms: The runs of each arm, in the order of seeds.
-        alone: Arms in which tasks learn alone; forward transfer of an arm is measured against the one of its learner.
-        left_out: Tasks that do not count, besides those that cannot tell methods apart.
+        alone: Arms in which tasks learn alone; forward transfer of an arm is measured against the one of its recipe.
+        left_out: Tasks that do not count, besides those whose frozen features show nothing of a method.
+
+    Raises:
+        ConfigError: Arms that cannot be compared, or an arm of `alone` that is no reference, or two for one recipe.
     """
-    floors: dict[str, list[float]] = {}
-    for run in (run for runs in arms.values() for run in runs):
-        for name, floor in run.best_floor.items():
-            floors.setdefault(name, []).append(float("nan") if floor is None else floor)
-    mean_floor = {name: statistics.fmean(values) for name, values in floors.items()}
-    counted = [name for name, floor in mean_floor.items() if floor <= CEILING and name not in left_out]
+    by_seed = {run.seed: run.best_floor for runs in arms.values() for run in runs}
+    mean_floor = {
+        name: statistics.fmean(
+            float("nan") if floors[name] is None else floors[name] for floors in by_seed.values()
+        )
+        for name in next(iter(by_seed.values()))
+    }
+    counted = [name for name, floor in mean_floor.items() if floor <= EASY and name not in left_out]
     if not counted:
-        raise SystemExit(f"no task is left whose best floor is at most {CEILING} %: nothing can be compared")
-    references = {arms[arm][0].learner: arm for arm in alone}
-    table: dict[str, Any] = {}
-    for arm, runs in arms.items():
-        table[arm] = arm_summary(runs, counted)
-        reference = references.get(runs[0].learner)
-        if reference not in {None, arm} and len(runs) == len(arms[reference]):
-            table[arm]["forward_transfer"] = transfer_to_json(runs, arms[reference]) | {"against": reference}
+        raise SystemExit(f"no task is left whose best floor is at most {EASY} %: nothing can be compared")
+    comparison = compared(arms, alone=alone, left_out=frozenset(mean_floor) - frozenset(counted))
     return {
         "best_floor": {name: round(value, 2) for name, value in mean_floor.items()},
         "counted": counted,
         "mean_best_floor": round(statistics.fmean(mean_floor[name] for name in counted), 2),
-        "arms": table,
+        "arms": {
+            arm.name: arm_summary(arms[arm.name], counted)
+            | ({} if arm.name in alone or not alone else transfer_to_json(arm, comparison))
+            for arm in comparison.arms
+        },
     }
+
+
+def compared(
+    arms: Mapping[str, Sequence[Measured]], *, alone: Sequence[str], left_out: frozenset[str]
+) -> Comparison:
+    """Return arms as a report compares them.
+
+    Raises:
+        ConfigError: They are not alike, a seed is there twice, or tasks of an arm of `alone` learned from each other.
+    """
+    found = [
+        Arm(name, tuple(read_measured(each.run) for each in sorted(runs, key=lambda each: each.seed)))
+        for name, runs in arms.items()
+    ]
+    references = tuple(run for arm in found if arm.name in alone for run in arm.runs)
+    comparison = Comparison(tuple(found), references, left_out)
+    require_alike(comparison.runs)
+    for arm in found:
+        require_once(arm.runs)
+    for reference in references:
+        require_alone(reference)
+    return comparison
 
 
 def arm_summary(runs: Sequence[Measured], counted: Sequence[str]) -> dict[str, Any]:
@@ -130,7 +146,11 @@ def arm_summary(runs: Sequence[Measured], counted: Sequence[str]) -> dict[str, A
     def mean(key: str) -> list[float]:
         return [statistics.fmean(row[key] for row in rows) for rows in tasks]
 
+    method, transfer = runs[0].run.record.config.method, runs[0].run.record.config.transfer
     found: dict[str, Any] = {
+        "rank": method.rank,
+        "prefix_length": method.prefix_length,
+        "start": transfer.start,
         "score": spread(mean("score")),
         "gain_over_best_floor": spread(
             [score - floor for score, floor in zip(mean("score"), mean("best_floor"), strict=True)]
@@ -172,24 +192,33 @@ def at_the_end(runs: Sequence[Measured], counted: Sequence[str]) -> dict[str, An
     return found
 
 
-def transfer_to_json(runs: Sequence[Measured], alone: Sequence[Measured]) -> dict[str, Any]:
-    """Return forward transfer over all tasks but the first, and the mean gain by the number of tasks known before."""
-    trained, reference = (
-        np.array([[task.score for task in run.run.tasks] for run in each]) for each in (runs, alone)
-    )
-    transfer = forward_transfer(trained, reference)
-    by_seed = (trained - reference)[:, 1:].mean(axis=1)
-    of_seeds = float(by_seed.std(ddof=1)) / len(by_seed) ** 0.5 if len(by_seed) > 1 else None
+def transfer_to_json(arm: Arm, comparison: Comparison) -> Row:
+    """Return forward transfer, and the mean gain by the number of tasks known before; or why there is none."""
+    pairs = paired(arm, comparison)
+    if isinstance(pairs, Missing):
+        return {"no_forward_transfer": pairs.reason}
+    transfer = pairs.transfer
+    by_seed = mean_known(pairs.gains[:, 1:].T)
+    of_seeds = by_seed.std(ddof=1) / len(by_seed) ** 0.5 if len(by_seed) > 1 else float("nan")
+    against = next(each.name for each in comparison.arms if pairs.references[0] in each.runs)
     return {
-        "points": round(transfer.points, 2),
-        "standard_error": round(transfer.error, 2),
-        "standard_error_over_seeds": None if of_seeds is None else round(of_seeds, 2),
-        "pairs": transfer.count,
-        "by_tasks_known": [round(float(gain), 2) for gain in (trained - reference).mean(axis=0)],
+        "forward_transfer": {
+            "points": round(transfer.points, 2),
+            "standard_error": known(transfer.error),
+            "standard_error_over_seeds": known(of_seeds),
+            "pairs": transfer.count,
+            "by_tasks_known": [known(gain) for gain in mean_known(pairs.gains)],
+            "against": against,
+        }
     }
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return mean and standard deviation over seeds."""
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return {"mean": round(statistics.fmean(values), 2), "sd": round(deviation, 2)}
+def known(value: float) -> float | None:
+    """Return a number as it is published; None for NaN."""
+    return None if np.isnan(value) else round(float(value), 2)
+
+
+def spread(values: Sequence[float]) -> dict[str, float | None]:
+    """Return mean and standard deviation over seeds; None for the deviation of a single one."""
+    deviation = statistics.stdev(values) if len(values) > 1 else float("nan")
+    return {"mean": round(statistics.fmean(values), 2), "sd": known(deviation)}

@@ -42,33 +42,30 @@ def arms_table(result: Result) -> str:
 def transfer_table(result: Result) -> str:
     """Return the forward transfer of each arm that has one."""
     lines = ["| arm | forward transfer | over seeds | against |", "|---|---|---|---|"]
-    for arm, found in result["summary"]["arms"].items():
-        transfer = found.get("forward_transfer")
-        if transfer is not None:
-            over_seeds = f"± {transfer['standard_error_over_seeds']:.2f}"
-            points = f"{transfer['points']:+.2f} ± {transfer['standard_error']:.2f}"
-            lines.append(f"| `{arm}` | {points} | {over_seeds} | `{transfer['against']}` |")
+    for arm, transfer in transfers(result).items():
+        points = f"{transfer['points']:+.2f}{error(transfer['standard_error'])}"
+        over_seeds = error(transfer["standard_error_over_seeds"]).strip()
+        lines.append(f"| `{arm}` | {points} | {over_seeds} | `{transfer['against']}` |")
     return "\n".join(lines)
 
 
 def curve_table(result: Result) -> str:
-    """Return what each arm gained over tasks that learned alone, by the number of tasks that it knew before."""
-    arms = {
-        arm: found["forward_transfer"]["by_tasks_known"]
-        for arm, found in result["summary"]["arms"].items()
-        if "forward_transfer" in found
-    }
-    known = range(1, max(map(len, arms.values())))
-    return "\n".join(
-        [
-            f"| tasks known | {' | '.join(map(str, known))} |",
-            "|---" * (len(known) + 1) + "|",
-            *(
-                f"| `{arm}` | {' | '.join(f'{gains[n]:+.1f}' for n in known)} |"
-                for arm, gains in arms.items()
-            ),
-        ]
-    )
+    """Return what each arm gained over tasks that learned alone, by the number of tasks that it knew before.
+
+    Places of tasks that do not count are blank.
+    """
+    arms = {arm: transfer["by_tasks_known"] for arm, transfer in transfers(result).items()}
+    number = range(1, max(map(len, arms.values()), default=1))
+    lines = [f"| tasks known |{''.join(f' {n} |' for n in number)}", "|---" * (len(number) + 1) + "|"]
+    for arm, gains in arms.items():
+        lines.append(f"| `{arm}` |{''.join(f' {gain(gains[n])} |' for n in number)}")
+    return "\n".join(lines)
+
+
+def transfers(result: Result) -> dict[str, Result]:
+    """Return the forward transfer of the arms that have one."""
+    arms = result["summary"]["arms"]
+    return {arm: found["forward_transfer"] for arm, found in arms.items() if "forward_transfer" in found}
 
 
 def tasks_table(result: Result) -> str:
@@ -106,9 +103,19 @@ def mean_of_task(runs: list[Result], task: str) -> float:
     return statistics.fmean(row["score"] for run in runs for row in run["tasks"] if row["task"] == task)
 
 
-def spread(value: Mapping[str, float], *, sign: str = "") -> str:
-    """Return mean and deviation as they are shown."""
-    return f"{value['mean']:{sign}.1f} ± {value['sd']:.1f}"
+def spread(value: Mapping[str, float | None], *, sign: str = "") -> str:
+    """Return mean and deviation as they are shown; the mean alone where there is no deviation."""
+    return f"{value['mean']:{sign}.1f}{error(value['sd'], digits=1)}"
+
+
+def error(value: float | None, *, digits: int = 2) -> str:
+    """Return ` ± value`; nothing if there is none."""
+    return "" if value is None else f" ± {value:.{digits}f}"
+
+
+def gain(points: float | None) -> str:
+    """Return points with their sign; nothing if there are none."""
+    return "" if points is None else f"{points:+.1f}"
 
 
 def _megabytes(found: Result, key: str) -> str:

@@ -26,71 +26,45 @@ from typing import Any
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-import msgspec
-from arms_summary import Measured, runs_to_json, summary
-from result_files import surroundings, write_result
-
 from edgecl.arms import arm_names
-from edgecl.cli.output import TrainingConsole, note
+from edgecl.cli.output import note
 from edgecl.config import read_config
-from edgecl.streams import TaskSpec, load_task, read_stream
+from edgecl.streams import TaskSpec
 from edgecl.training.run import Run
-from edgecl.training.train import train_stream
+from scripts.arms_summary import Measured, runs_to_json, summary
+from scripts.result_files import surroundings, write_result
+from scripts.stream_runs import exit_code, read_settings, setting, stream_names, stream_tasks, trained
 
-STREAMS = Path(__file__).parent / "streams"
 FLOOR_ARM = "linear-head"
 
 
-def stream_tasks(
-    name: str, data: Path, *, reverse: bool = False, per_class: int | None = None
-) -> list[TaskSpec]:
-    """Return the tasks of a stream with their data below a folder.
-
-    Args:
-        name: Of a file in `streams`.
-        data: Holds the data sets.
-        reverse: In reversed order.
-        per_class: Training items of each class, instead of those that the stream asks for.
-    """
-    tasks = [
-        msgspec.structs.replace(spec, data=data / spec.data.relative_to(STREAMS))
-        for spec in read_stream(STREAMS / f"{name}.toml").tasks
-    ]
-    if per_class is not None:
-        tasks = [
-            msgspec.structs.replace(spec, train_items=per_class * len(load_task(spec, seed=0).labels))
-            for spec in tasks
-        ]
-    return tasks[::-1] if reverse else tasks
+def arm_setting(text: str) -> str:
+    """Return `ARM:KEY=VALUE,...` as it is; for `argparse`, which tells of the error."""
+    if text.partition(":")[0] not in arm_names():
+        raise argparse.ArgumentTypeError(f"no arm {text!r}; there are {', '.join(arm_names())}")
+    own_settings(text)
+    return text
 
 
-def settings_of(text: str) -> dict[str, str]:
-    """Return the settings of `KEY=VALUE,KEY=VALUE`."""
-    return dict(setting.split("=", maxsplit=1) for setting in text.split(",")) if text else {}
+def own_settings(arm: str) -> dict[str, str]:
+    """Return the settings of `ARM:KEY=VALUE,KEY=VALUE`."""
+    settings = arm.partition(":")[2]
+    return read_settings(settings.split(",")) if settings else {}
 
 
 def train_arm(
     arm: str, seed: int, tasks: list[TaskSpec], options: argparse.Namespace, *, floors: bool
 ) -> Run:
     """Return the finished run of an arm and a seed."""
-    shipped, _, own = arm.partition(":")
     overrides = {
         "seed": seed,
         "backbone.source": options.backbone,
         "evaluation.floors": floors,
-        **common_settings(options),
-        **settings_of(own),
+        **read_settings(options.settings),
+        **own_settings(arm),
     }
     folder = options.runs / f"{re.sub('[^A-Za-z0-9+.-]+', '_', arm)}-{seed}"
-    with TrainingConsole() as console:
-        return train_stream(
-            read_config(None, overrides=overrides, arm=shipped), tasks, folder, report=console
-        )
-
-
-def common_settings(options: argparse.Namespace) -> dict[str, str]:
-    """Return the settings of all arms."""
-    return dict(setting.split("=", maxsplit=1) for setting in options.settings)
+    return trained(read_config(None, overrides=overrides, arm=arm.partition(":")[0]), tasks, folder)
 
 
 def command(options: argparse.Namespace) -> str:
@@ -115,11 +89,10 @@ def result(options: argparse.Namespace, arms: Mapping[str, list[Measured]]) -> d
         "reversed": options.reverse,
         "per_class": options.per_class,
         "backbone": Path(options.backbone).name,
+        "fingerprint": first.fingerprint,
         "image_size": first.config.backbone.image_size,
-        "settings": common_settings(options),
-        "summary": summary(
-            arms, alone=[arm for arm in options.alone if arm in arms], left_out=options.leave_out
-        ),
+        "settings": read_settings(options.settings),
+        "summary": summary(arms, alone=options.alone, left_out=options.leave_out),
         "runs": runs_to_json(arms),
         **surroundings("edgecl", "torch", "transformers", "scikit-learn", "peft"),
     }
@@ -131,18 +104,34 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("stream", choices=sorted(path.stem for path in STREAMS.glob("*.toml")))
-    add("--arms", nargs="+", required=True, metavar="ARM[:KEY=VALUE,...]", help=", ".join(arm_names()))
+    add("stream", choices=stream_names())
+    add(
+        "--arms",
+        nargs="+",
+        type=arm_setting,
+        required=True,
+        metavar="ARM[:KEY=VALUE,...]",
+        help=", ".join(arm_names()),
+    )
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add("--data", type=Path, required=True)
     add("--backbone", required=True)
-    add("--set", dest="settings", nargs="*", default=[], metavar="KEY=VALUE", help="Settings of all arms.")
+    add(
+        "--set",
+        dest="settings",
+        nargs="*",
+        type=setting,
+        default=[],
+        metavar="KEY=VALUE",
+        help="Settings of all arms.",
+    )
     add(
         "--alone",
         nargs="*",
+        type=arm_setting,
         default=[],
         metavar="ARM",
-        help="Arms whose tasks learn alone: forward transfer of others is against the one of their method and sizes.",
+        help="Arms whose tasks learn alone: forward transfer of others is against the one of their recipe.",
     )
     add(
         "--leave-out",
@@ -156,10 +145,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--runs", type=Path, required=True)
     add("--out", type=Path, required=True)
     options = parser.parse_args()
-    unknown = {arm.partition(":")[0] for arm in (*options.arms, *options.alone)} - set(arm_names())
-    if unknown:
-        parser.error(f"--arms: no arm {', '.join(sorted(unknown))}; there are {', '.join(arm_names())}")
-    if "evaluation.floors" in common_settings(options):
+    if "evaluation.floors" in read_settings(options.settings):
         parser.error("evaluation.floors is set by this command: the floors are measured once a seed")
     return options
 
@@ -182,4 +168,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

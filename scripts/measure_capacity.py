@@ -18,19 +18,18 @@ from typing import Any, NamedTuple
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-from arms_summary import spread
-from measure_arms import STREAMS, stream_tasks
-from result_files import surroundings, write_result
-
-from edgecl.cli.output import TrainingConsole, note
+from edgecl.cli.output import note
 from edgecl.config import read_config
 from edgecl.evaluation.scores import Score
 from edgecl.streams import TaskSpec, check_items, load_task
 from edgecl.training.features import predictions
 from edgecl.training.run import Run
-from edgecl.training.train import load_run_backbone, train_stream
+from edgecl.training.train import load_run_backbone
 from edgecl_runtime.pack_layout import packed
 from edgecl_runtime.tensors import TaskTensors
+from scripts.arms_summary import spread
+from scripts.result_files import surroundings, write_result
+from scripts.stream_runs import exit_code, read_settings, setting, stream_names, stream_tasks, trained
 
 KINDS = {"float16": "F16", "int8": "I8"}
 """Types of packs, by the names they have in the result."""
@@ -91,12 +90,10 @@ def run_of_size(
         "method.prefix_length": size.prefix_length,
         "evaluation.matrix": "none",
         "evaluation.floors": floors,
-        **dict(setting.split("=", maxsplit=1) for setting in options.settings),
+        **read_settings(options.settings),
     }
     folder = options.runs / f"{size.rank}-{size.prefix_length}-{seed}"
-    with TrainingConsole() as console:
-        config = read_config(None, overrides=overrides, arm="adaprefix")
-        return train_stream(config, tasks, folder, report=console)
+    return trained(read_config(None, overrides=overrides, arm="adaprefix"), tasks, folder)
 
 
 def point(size: Size, runs: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
@@ -119,13 +116,13 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("stream", choices=sorted(path.stem for path in STREAMS.glob("*.toml")))
+    parser.add_argument("stream", choices=stream_names())
     parser.add_argument("--sizes", nargs="+", type=Size.read, required=True, metavar="RANK,LENGTH")
     parser.add_argument("--only", nargs="+", help="Tasks of the stream; all if absent.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--backbone", required=True)
-    parser.add_argument("--set", dest="settings", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--set", dest="settings", nargs="*", type=setting, default=[], metavar="KEY=VALUE")
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args()
@@ -149,6 +146,7 @@ def main() -> int:
             "tasks": [spec.name for spec in tasks],
             "seeds": options.seeds,
             "backbone": Path(options.backbone).name,
+            "fingerprint": runs[0].record.fingerprint,
             "settings": options.settings,
             "mean_best_floor": round(statistics.fmean(floors), 2),
             "curve": curve,
@@ -160,4 +158,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -22,15 +22,25 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import msgspec
 import numpy as np
-from measure_arms import STREAMS, stream_tasks
-from result_files import surroundings, write_result
 
 from edgecl.cli.output import TrainingConsole, note
 from edgecl.config import RunConfig, read_config, resolve
 from edgecl.evaluation.matrix import forward_transfer
 from edgecl.streams import TaskSpec
+from edgecl.training.records import RunRecord
 from edgecl.training.run import Learned, Run
-from edgecl.training.train import add_tasks, train_stream
+from edgecl.training.train import add_tasks
+from scripts.arms_summary import known
+from scripts.result_files import surroundings, write_result
+from scripts.stream_runs import (
+    exit_code,
+    read_settings,
+    require_tasks,
+    setting,
+    stream_names,
+    stream_tasks,
+    trained,
+)
 
 
 def config_of(arm: str, seed: int, options: argparse.Namespace) -> RunConfig:
@@ -40,32 +50,30 @@ def config_of(arm: str, seed: int, options: argparse.Namespace) -> RunConfig:
         "backbone.source": options.backbone,
         "evaluation.floors": False,
         "evaluation.matrix": "none",
-        **dict(setting.split("=", maxsplit=1) for setting in options.settings),
+        **read_settings(options.settings),
     }
     return read_config(None, overrides=overrides, arm=arm)
-
-
-def trained(config: RunConfig, tasks: list[TaskSpec], folder: Path) -> Run:
-    """Return a finished run."""
-    with TrainingConsole() as console:
-        return train_stream(config, tasks, folder, report=console)
 
 
 def after_the_others(task: TaskSpec, others: list[TaskSpec], seed: int, options: argparse.Namespace) -> float:
     """Return what a task reaches from a module that was trained on the others at once."""
     note(f"{task.name} after the others, seed {seed}")
     joint = trained(config_of("joint", seed, options), others, options.runs / f"without-{task.name}-{seed}")
+    config = resolve(config_of("warm-start", seed, options), joint.record.modality)
+    record = msgspec.structs.replace(joint.record, config=config)
     folder = options.runs / f"after-{task.name}-{seed}"
     if not any(folder.glob("tasks/*/task.json")):
-        start_from(joint, config_of("warm-start", seed, options), folder)
+        start_from(joint, record, folder)
+    Run.refuse_other(folder, record)
     with TrainingConsole() as console:
-        return add_tasks(folder, [task], report=console).task(task.name).score
+        run = add_tasks(folder, [task], report=console)
+    require_tasks(run, [others[0], task])
+    return run.task(task.name).score
 
 
-def start_from(joint: Run, config: RunConfig, folder: Path) -> None:
+def start_from(joint: Run, record: RunRecord, folder: Path) -> None:
     """Make a run whose one task has the module of a joint run, for the next task to start from."""
     shutil.rmtree(folder, ignore_errors=True)
-    record = msgspec.structs.replace(joint.record, config=resolve(config, joint.record.modality))
     first, run = joint.names[0], Run.create(folder, record)
     run.task_folder(first).mkdir(parents=True)
     learned = Learned(joint.tensors(first), peer={}, state={})
@@ -73,18 +81,19 @@ def start_from(joint: Run, config: RunConfig, folder: Path) -> None:
 
 
 def result(
-    options: argparse.Namespace, after: np.ndarray, alone: np.ndarray, names: list[str]
+    options: argparse.Namespace, fingerprint: str, after: np.ndarray, alone: np.ndarray, names: list[str]
 ) -> dict[str, Any]:
-    """Return the content of the result file from scores [seeds, T]."""
+    """Return the content of the result file from scores [seeds, T] on the backbone of a fingerprint."""
     # Every task has all others before it, so that none is left out as the first one is in a stream.
     found = forward_transfer(*(np.concatenate([each[:, :1], each], axis=1) for each in (after, alone)))
     return {
         "stream": options.stream,
         "seeds": options.seeds[: len(after)],
         "backbone": Path(options.backbone).name,
+        "fingerprint": fingerprint,
         "settings": options.settings,
         "points": round(found.points, 2),
-        "standard_error": round(found.error, 2),
+        "standard_error": known(found.error),
         "tasks": {
             name: {
                 "alone": round(float(alone[:, place].mean()), 2),
@@ -101,11 +110,11 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("stream", choices=sorted(path.stem for path in STREAMS.glob("*.toml")))
+    parser.add_argument("stream", choices=stream_names())
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--backbone", required=True)
-    parser.add_argument("--set", dest="settings", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--set", dest="settings", nargs="*", type=setting, default=[], metavar="KEY=VALUE")
     parser.add_argument(
         "--per-class", type=int, help="Training items of each class, instead of the stream's."
     )
@@ -129,11 +138,12 @@ def main() -> int:
                 for task in tasks
             ]
         )
-        found = result(options, np.array(after), np.array(alone), [task.name for task in tasks])
+        names, fingerprint = [task.name for task in tasks], run.record.fingerprint
+        found = result(options, fingerprint, np.array(after), np.array(alone), names)
         write_result(options.out, found)
     print(json.dumps(found, indent=2))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -24,7 +24,6 @@ from typing import Any
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
-from result_files import surroundings, write_result
 
 from edgecl.cli.output import TrainingConsole, note
 from edgecl.config import read_config
@@ -37,6 +36,8 @@ from edgecl_devices import load_profile
 from edgecl_export.bundle import add_pack, export_run
 from edgecl_runtime import Runtime
 from edgecl_runtime.heads import linear_scores
+from scripts.arms_summary import spread
+from scripts.result_files import surroundings, write_result
 
 TRAIN_ITEMS, TEST_ITEMS = 400, 500
 SIGNS = 15
@@ -152,11 +153,6 @@ def _digests(bundle: Path) -> dict[str, str]:
 
 def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return mean and standard deviation over seeds of what the README quotes."""
-
-    def spread(values: list[float]) -> dict[str, float]:
-        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-        return {"mean": round(statistics.fmean(values), 2), "sd": round(deviation, 2)}
-
     names = [task["task"] for task in runs[0]["tasks"]]
     return {
         "average_accuracy": spread([run["average_accuracy"] for run in runs]),

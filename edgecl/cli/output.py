@@ -104,9 +104,15 @@ class TrainingConsole:
     def finished(self, record: TaskRecord) -> None:
         """A task was trained, measured and stored."""
         start = "" if record.parent is None else f", started from earlier tasks (newest: {record.parent})"
+        measure = " balanced" if record.is_balanced else ""
         note(
-            f"{record.name}: {record.accuracy:.1f} % on {record.test_items} test items, {record.seconds:.0f} s{start}"
+            f"{record.name}: {record.score:.1f} %{measure} on {record.test_items} test items, "
+            f"{record.seconds:.0f} s{start}"
         )
+
+    def testing(self, after: str, done: int, total: int) -> None:
+        """So many of the tasks that are tested again after a task were tested."""
+        self._show(f"testing again after {after}", done, total, "")
 
     def _show(self, description: str, done: int, total: int, text: str) -> None:
         if description not in self._shown:

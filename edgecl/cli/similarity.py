@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgecl.similarity import Method, Refusal, Similarity
     from edgecl.training.similar_tasks import NewTask
 
-METHODS = ("h_adj", "h_loo", "h_lw", "h_lwc", "h_raw", "leep", "logme")
+METHODS = ("h_adj", "h_loo", "h_lw", "h_lwc", "h_raw", "leep", "logme", "transrate")
 EXAMPLES = """\b
 Examples:
   edgecl similarity runs/shop-floor --task scratches=data/scratches
@@ -23,8 +23,8 @@ Examples:
 \b
 A score h_... counts the class differences that the features show, from 0 at chance to the number of classes less
 one. logme is the evidence of linear models, nats per item; leep is what the head of each task says about the new
-classes, nats per item, 0 at most. "no task" is the bare backbone: a task that scores no higher has nothing to
-give. It has no head, and so no leep."""
+classes, nats per item, 0 at most; transrate is the volume of the features that no class fills, nats. "no task" is
+the bare backbone: a task that scores no higher has nothing to give. It has no head, and so no leep."""
 
 
 @click.command(epilog=EXAMPLES)

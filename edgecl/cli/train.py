@@ -101,12 +101,12 @@ def _print_trained(trained: Run, as_json: bool) -> None:
             task.name,
             str(len(task.labels)),
             str(task.train_items),
-            f"{task.accuracy:.1f} %",
+            f"{task.score:.1f} %{' balanced' if task.is_balanced else ''}",
             f"{task.seconds:.0f} s",
         )
         for task in trained.tasks
     ]
-    rows.append(("average", "", "", f"{metrics['average_accuracy']:.1f} %", ""))
+    rows.append(("average", "", "", f"{metrics['average_score']:.1f} %", ""))
     print_table(str(trained.folder), ("task", "classes", "trained on", "accuracy", "time"), rows)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgecl.errors import ConfigError, DataError
 from edgecl.evaluation.floors import Floors, frozen_feature_floors
+from edgecl.evaluation.scores import Score, is_dominated
 from edgecl.streams import TaskSpec, load_task
 
 if TYPE_CHECKING:
@@ -24,19 +25,28 @@ class TaskAccuracy:
     Attributes:
         task: Its name.
         accuracy: Of the runtime with the task's pack, percent.
-        floors: Of closed-form heads on the bare features of the same items, percent.
+        balanced_accuracy: Mean over classes, percent.
+        dominated: Whether one class holds most of the test items, so that balanced accuracy is the one to look at.
+        floors: Of closed-form heads on the bare features of the same items, in the measure to look at, percent.
         test_items: How many were measured.
     """
 
     task: str
     accuracy: float
+    balanced_accuracy: float
+    dominated: bool
     floors: Floors
     test_items: int
 
     @property
+    def score(self) -> float:
+        """The accuracy to look at, percent: balanced where one class dominates."""
+        return self.balanced_accuracy if self.dominated else self.accuracy
+
+    @property
     def gain(self) -> float:
-        """Points above the best floor."""
-        return self.accuracy - self.floors.best
+        """Points of the score above the best floor."""
+        return self.score - self.floors.best
 
 
 def evaluate_tasks(
@@ -81,15 +91,17 @@ def _evaluate(runtime: Runtime, spec: TaskSpec) -> TaskAccuracy:
             fix="Evaluate on the data and options of the training stream, so that no training item is measured.",
         )
     prediction = runtime.predict(data.test.items, task=spec.name)
-    targets = np.array([data.labels[target] for target in data.test.targets])
+    position = {label: target for target, label in enumerate(data.labels)}
+    predicted = np.array([position[label] for label in prediction.labels])
     floors = frozen_feature_floors(
         runtime.features(data.train.items),
         data.train.targets,
         runtime.features(data.test.items),
         data.test.targets,
     )
-    accuracy = 100.0 * float((np.array(prediction.labels) == targets).mean())
-    return TaskAccuracy(spec.name, accuracy, floors, len(targets))
+    score, targets = Score.of(predicted, data.test.targets), data.test.targets
+    dominated = is_dominated(targets)
+    return TaskAccuracy(spec.name, score.accuracy, score.balanced_accuracy, dominated, floors, len(targets))
 
 
 def _seed(manifest: PackManifest) -> int:

@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from edgecl.evaluation.scores import Score
-    from edgecl.training.records import TaskRecord
     from edgecl.training.run import Run
 
 Matrix = NDArray[np.float64]
@@ -167,7 +165,7 @@ def matrix_of(run: Run, kind: Kind) -> StreamMatrix:
             if kind == "shipped" or i == k:
                 accuracy[i, k] = record.score
             elif after is not None and record.name in after.now:
-                accuracy[i, k] = _measure(record, after.now[record.name])
+                accuracy[i, k] = after.now[record.name].to_look_at(dominated=record.is_balanced)
     names = tuple(record.name for record in records)
     return StreamMatrix(names, accuracy, tuple(unchanged.get(name) for name in names))
 
@@ -188,12 +186,6 @@ def drift_of(run: Run) -> Matrix:
             if after is not None and earlier in after.drift:
                 drift[i, k] = after.drift[earlier]
     return drift
-
-
-def _measure(record: TaskRecord, score: Score) -> float:
-    """Return the accuracy to look at, as for the task's own score."""
-    has_balanced = record.dominated and record.balanced_accuracy is not None
-    return score.balanced_accuracy if has_balanced else score.accuracy
 
 
 def _all_or(counts: Flags | None, size: int) -> Flags:

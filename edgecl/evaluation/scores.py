@@ -33,6 +33,10 @@ class Score:
         by_class = [right[targets == label].mean() for label in np.unique(targets)]
         return cls(100.0 * float(right.mean()), 100.0 * float(np.mean(by_class)))
 
+    def to_look_at(self, *, dominated: bool) -> float:
+        """Return the accuracy, or the balanced one where one class dominates (`is_dominated`)."""
+        return self.balanced_accuracy if dominated else self.accuracy
+
 
 def is_dominated(targets: IntArray) -> bool:
     """Say whether one class holds most of the items [N], so that balanced accuracy is the one to look at."""

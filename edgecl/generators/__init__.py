@@ -1,7 +1,8 @@
 """Hypernetworks that generate prefixes or adapters of every task from an embedding of the task."""
 
 from edgecl.generators.base import Generator
-from edgecl.generators.drift import DriftForm, choose_tasks, drift, relative_drift
+from edgecl.generators.drift import DriftForm, choose_tasks, drift
+from edgecl.generators.growing import GrowingGenerator
 from edgecl.generators.guidance import (
     decoder_loss,
     distance_loss,
@@ -10,7 +11,7 @@ from edgecl.generators.guidance import (
     paper_loss,
     shared_decoder,
 )
-from edgecl.generators.interval import IntervalConfig, IntervalGenerator, universal_embedding
+from edgecl.generators.interval import BoundedRows, IntervalConfig, IntervalGenerator
 from edgecl.generators.layout import (
     AdapterTensors,
     Layout,
@@ -28,8 +29,10 @@ from edgecl.generators.rowwise import RowwiseConfig, RowwiseGenerator
 
 __all__ = [
     "AdapterTensors",
+    "BoundedRows",
     "DriftForm",
     "Generator",
+    "GrowingGenerator",
     "IntervalConfig",
     "IntervalGenerator",
     "Layout",
@@ -51,9 +54,7 @@ __all__ = [
     "paper_loss",
     "prefix_from_rows",
     "prefix_plan",
-    "relative_drift",
     "rows_from_adapter",
     "rows_from_prefix",
     "shared_decoder",
-    "universal_embedding",
 ]

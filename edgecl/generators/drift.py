@@ -36,7 +36,7 @@ def drift(now: Tensor, stored: Tensor, *, form: DriftForm) -> Tensor:
     change = now - stored
     match form:
         case "frob":
-            return _norm(change, (-2, -1)).mean()
+            return _norm(change).mean()
         case "ms":
             return change.square().mean()
         case "sq":
@@ -55,21 +55,9 @@ def choose_tasks(count: int, at_most: int, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(rng.choice(count, size=at_most, replace=False)).sort().values
 
 
-@torch.no_grad()
-def relative_drift(now: Tensor, stored: Tensor) -> Tensor:
-    """Return the change of each task over the size of what is stored, both as Frobenius norms, [S], float64.
-
-    Args:
-        now: Rows as they are generated, [S, L, rows, D].
-        stored: Rows as they were stored, [S, L, rows, D].
-    """
-    kept = stored.double()
-    task = (-3, -2, -1)
-    return _norm(now.double() - kept, task) / _norm(kept, task).clamp(min=_SMALLEST)
-
-
-def _norm(rows: Tensor, dim: tuple[int, ...]) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(rows, dim=dim)
+def _norm(rows: Tensor) -> Tensor:
+    """Return the Frobenius norm of each block, [..., L], of rows [..., L, rows, D]."""
+    norm: Tensor = torch.linalg.vector_norm(rows, dim=(-2, -1))
     return norm
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.functional import linear as apply_linear
 from torch.nn.functional import relu
 
-from edgecl.errors import RunError
 from edgecl.generators.layout import RowPlan
 from edgecl.generators.output import Start
 from edgecl.generators.rowwise import STARTING_TASKS, LayerEmbedding, RowwiseConfig, RowwiseGenerator
@@ -22,7 +21,7 @@ from edgecl_runtime.manifest import Dimensions
 
 
 class Box(NamedTuple):
-    """All points within `radius` of `centre` in every coordinate; one box [E] or one per task [T, E]."""
+    """All points within `radius` of `centre` in every coordinate, both [T, E]."""
 
     centre: Tensor
     radius: Tensor
@@ -133,6 +132,21 @@ class IntervalGenerator(nn.Module):
         self.rowwise.begin_task(position)
 
 
+class BoundedRows(nn.Module):
+    """The bounds of an interval network as rows of 3 L blocks, for a drift loss that keeps whole boxes.
+
+    As published, lowest, middle and highest rows count alike.
+    """
+
+    def __init__(self, network: IntervalGenerator) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Return lowest, middle and highest rows [T, 3 L, rows, D] of the boxes of embeddings [T, 2, E]."""
+        return torch.cat(self.network.bounds(*self.network.box(embeddings)), dim=1)
+
+
 def through_linear(layer: nn.Linear, centre: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
     """Return centre and radius [..., outputs] of what a linear layer makes of boxes [..., inputs]."""
     return layer(centre), apply_linear(radius, layer.weight.abs())
@@ -142,25 +156,6 @@ def through_relu(centre: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
     """Return centre and radius, shaped as given, of what ReLU makes of boxes."""
     low, high = relu(centre - radius), relu(centre + radius)
     return (high + low) / 2, (high - low) / 2
-
-
-def universal_embedding(boxes: Box) -> Box:
-    """Return the box [E] that all boxes [T, E] have in common; its centre generates rows for any of the tasks.
-
-    Raises:
-        RunError: They have no point in common.
-    """
-    low = (boxes.centre - boxes.radius).amax(dim=0)
-    high = (boxes.centre + boxes.radius).amin(dim=0)
-    gap, coordinate = (low - high).max(dim=0)
-    if gap > 0:
-        raise RunError.at(
-            f"universal embedding: coordinate {int(coordinate)}",
-            found=f"a gap of {float(gap):.3g} between the boxes of {len(boxes.centre)} tasks",
-            expected="boxes that meet",
-            fix="Train with nested intervals, or with a larger epsilon.",
-        )
-    return Box((low + high) / 2, (high - low) / 2)
 
 
 def _embedding_part(radius: Tensor, points: Tensor) -> Tensor:

@@ -63,6 +63,10 @@ class RowOutput(nn.Module):
             return main
         return torch.cat((main, self.zero_started(self._zero_part(hidden)) * self.is_used), dim=-2)
 
+    def only_used(self, rows: Tensor) -> Tensor:
+        """Return rows [..., rows, D] with zeros where entries stand for nothing."""
+        return torch.cat((self._main_part(rows), self._zero_part(rows) * self.is_used), dim=-2)
+
     def reach(self, radius: Tensor) -> Tensor:
         """Return how far rows move at most, [..., rows, D], when hidden values move by a radius [..., rows, H]."""
         main = apply_linear(self._main_part(radius), self.main.weight.abs())

@@ -46,8 +46,7 @@ class RecurrentGenerator(nn.Module):
     """`state_l = LSTM([task ; layer_l])`, then `Linear(GELU(Linear([state_l ; row])))` for each row of block l.
 
     After "Continual Learning with Dependency Preserving Hypernetworks" (Chandra et al. 2023), with the blocks of the
-    backbone as the sequence. Its growing variant, input and output weights of a task's own, is left out: what is
-    generated for a task is stored when it ends, so they would protect nothing more.
+    backbone as the sequence.
 
     Attributes:
         layer_embedding: [L, layer_size]; `row_embedding` [rows, row_size].
@@ -83,7 +82,7 @@ class RecurrentGenerator(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return the rows [T, L, rows, D] of embeddings [T, task_size]."""
-        rows: Tensor = self.output(self._hidden(embeddings))
+        rows: Tensor = self.output(self.hidden(self.states(embeddings)))
         return rows
 
     def explore(self, embeddings: Tensor, *, generator: torch.Generator) -> Tensor:
@@ -98,7 +97,7 @@ class RecurrentGenerator(nn.Module):
 
     def states(self, embeddings: Tensor) -> Tensor:
         """Return the state of the LSTM at every block, [T, L, state_size]."""
-        state = self._first_state(embeddings)
+        state = self.first_states(embeddings)
         states = []
         for layer in self.layer_embedding:
             inputs = torch.cat((embeddings, layer.expand(len(embeddings), -1)), dim=-1)
@@ -106,23 +105,25 @@ class RecurrentGenerator(nn.Module):
             states.append(state[0])
         return torch.stack(states, dim=1)
 
-    def _first_state(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+    def first_states(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """Return output and memory of the LSTM before the first block, [T, state_size] both."""
         if self.first_state is None:
             zero = embeddings.new_zeros(len(embeddings), self.config.state_size)
             return zero, zero
         output, memory = self.first_state(embeddings).chunk(2, dim=-1)
         return output, memory
 
-    def _hidden(self, embeddings: Tensor) -> Tensor:
-        states = self.states(embeddings)[:, :, None]
-        shape = (len(embeddings), len(self.layer_embedding), self.rows, -1)
-        rows = torch.cat((states.expand(shape), self.row_embedding.expand(shape)), dim=-1)
+    def hidden(self, states: Tensor) -> Tensor:
+        """Return the hidden values of every row, [T, L, rows, hidden], of the states at every block."""
+        shape = (*states.shape[:2], self.rows, -1)
+        rows = torch.cat((states[:, :, None].expand(shape), self.row_embedding.expand(shape)), dim=-1)
         return torch.nn.functional.gelu(self.input(rows))
 
     @torch.no_grad()
     def _start_small(self, generator: torch.Generator) -> None:
         samples = [self.new_embedding(generator) for _ in range(STARTING_TASKS)]
-        self.output.start_small(self._hidden(torch.stack(samples)), generator=generator)
+        hidden = self.hidden(self.states(torch.stack(samples)))
+        self.output.start_small(hidden, generator=generator)
 
 
 def _new_cell(inputs: int, state_size: int, *, generator: torch.Generator) -> nn.LSTMCell:

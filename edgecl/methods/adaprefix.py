@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from edgecl.methods.base import EarlierTasks, NewTask, TaskLearner
-from edgecl.modules import Adapter, Head, Prefix
+from edgecl.modules import Adapter, Head, Prefix, PrefixNet
 from edgecl_runtime.tensors import TaskTensors
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class AdaPrefixTask(nn.Module):
     training set at once, and no gradient is left for the modules.
     """
 
-    def __init__(self, adapter: Adapter, prefix: Prefix, head: Head) -> None:
+    def __init__(self, adapter: Adapter, prefix: Prefix | PrefixNet, head: Head) -> None:
         super().__init__()
         self.adapter, self.prefix, self.head = adapter, prefix, head
 
@@ -71,7 +71,8 @@ class AdaPrefix:
         if task.parent is not None:
             _, tensors = task.parent
             adapter.load(tensors)
-            prefix.load(tensors)
+            if isinstance(prefix, Prefix):  # nets start afresh: `build_method` refuses any other start
+                prefix.load(tensors)
         return AdaPrefixTask(adapter, prefix, Head(task.scale, classes=task.classes))
 
     def end_task(self, name: str, learner: TaskLearner) -> None:
@@ -89,9 +90,14 @@ class AdaPrefix:
         return shipped
 
 
-def fresh_prefix(config: MethodConfig, dimensions: Dimensions, random: Generator) -> Prefix:
-    """Return prefixes as they start, of the length and for the attention that a configuration names."""
-    return Prefix(dimensions, length=config.prefix_length or 0, generator=random, attention=config.attention)
+def fresh_prefix(config: MethodConfig, dimensions: Dimensions, random: Generator) -> Prefix | PrefixNet:
+    """Return prefixes as they start, of the length, kind and attention that a configuration names."""
+    length, attention = config.prefix_length or 0, config.attention
+    if config.prefix_hidden:
+        return PrefixNet(
+            dimensions, length=length, hidden=config.prefix_hidden, generator=random, attention=attention
+        )
+    return Prefix(dimensions, length=length, generator=random, attention=attention)
 
 
 def module_arrays(graph_inputs: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgecl.errors import ConfigError
+from edgecl.generators.guidance import FIRST_GUIDED
 from edgecl.methods.adaprefix import fresh_prefix, head_arrays, module_arrays
 from edgecl.methods.base import EarlierTasks, NewTask, TaskLearner
 from edgecl.methods.hypernetwork import Hypernetwork
 from edgecl.methods.networks import build_network
 from edgecl.methods.rows import AdapterTarget, PrefixTarget, RowTarget
-from edgecl.modules import Adapter, Head, Prefix
+from edgecl.modules import Adapter, Head, Prefix, PrefixNet
 from edgecl_runtime.tensors import TaskTensors
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class GeneratedTask(nn.Module):
         self,
         hypernetwork: Hypernetwork,
         embedding: Tensor,
-        own: Adapter | Prefix,
+        own: Adapter | Prefix | PrefixNet,
         head: Head,
         *,
         seed: int,
@@ -98,6 +100,7 @@ class AdaPrefixPP:
     ships: ClassVar[bool] = True
 
     def __init__(self, config: RunConfig, dimensions: Dimensions) -> None:
+        _check_candidates(config)
         self._config, self._dimensions = config, dimensions
         random = torch.Generator().manual_seed(config.seed)
         target = self._target()
@@ -112,7 +115,8 @@ class AdaPrefixPP:
         if task.parent is not None:
             name, tensors = task.parent
             embedding = self._hypernetwork.embedding(name).clone()
-            own.load(tensors)
+            if not isinstance(own, PrefixNet):  # nets start afresh: `build_method` refuses any other start
+                own.load(tensors)
         guide = self._hypernetwork.guide(task)
         if guide is not None and task.parent is None:
             embedding = torch.from_numpy(guide.placement.embedding).float()
@@ -150,12 +154,22 @@ class AdaPrefixPP:
             attention=method.attention,
         )
 
-    def _own(self, random: torch.Generator) -> Adapter | Prefix:
+    def _own(self, random: torch.Generator) -> Adapter | Prefix | PrefixNet:
         """Return a fresh module of the kind that is not generated."""
         method = self._config.method
         if self._config.generator.generates == "adapter":
             return fresh_prefix(method, self._dimensions, random)
         return Adapter(self._dimensions, rank=method.rank, generator=random)
+
+
+def _check_candidates(config: RunConfig) -> None:
+    if config.generator.guidance == "decoder" and config.transfer.candidates < FIRST_GUIDED:
+        raise ConfigError.at(
+            "transfer.candidates",
+            found=f"{config.transfer.candidates} beside generator.guidance=decoder",
+            expected=f"{FIRST_GUIDED} or more: a single task is its own mean",
+            fix="Raise transfer.candidates, or set generator.guidance=distance.",
+        )
 
 
 def _draw_seed(seed: int, step: int) -> int:

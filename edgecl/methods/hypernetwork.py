@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from edgecl.generators import (
+    BoundedRows,
+    IntervalGenerator,
     adam_step,
     ahead,
     choose_tasks,
@@ -32,13 +34,15 @@ if TYPE_CHECKING:
 class Hypernetwork:
     """A generator, the embedding of every task it has learned, and what it generated when each of them ended.
 
-    The targets of the drift loss are the stored tensors of the packs: what is protected is what was shipped.
+    The targets of the drift loss are the stored tensors of the packs: what is protected is what was shipped. Bounds of
+    boxes are in no pack; where they are protected, they are part of the state.
     """
 
     def __init__(self, network: Network, target: RowTarget, config: GeneratorConfig, *, seed: int) -> None:
         self.network, self.target = network, target
         self.decoder = _decoder(network, config, seed=seed)
         self._config = config
+        self._protected = _protected(network, config)
         self._embeddings: dict[str, Tensor] = {}
         self._stored: list[Tensor] = []
 
@@ -73,23 +77,27 @@ class Hypernetwork:
         """Keep a task that was learned, with what is generated for it now."""
         self._embeddings[name] = embedding.detach().clone().cpu()
         with torch.no_grad():
-            self._stored.append(self.generate(embedding))
+            rows: Tensor = self._protected(embedding.to(_device(self.network))[None])[0]
+            self._stored.append(rows)
 
     def penalty(self, optimizer: AdamW, rng: np.random.Generator) -> Tensor | None:
         """Return the weighted drift of earlier tasks, of some drawn at random; None if nothing is to be kept."""
-        if not self._stored or self._config.drift_weight == 0:
+        is_trained = any(parameter.requires_grad for parameter in self.network.parameters())
+        if not self._stored or self._config.drift_weight == 0 or not is_trained:
             return None
         chosen = choose_tasks(len(self._stored), self._config.drift_tasks, rng)
         known, device = tuple(self._embeddings.values()), _device(self.network)
         embeddings = torch.stack([known[index] for index in chosen]).to(device)
         # What a stored run brought along is on the CPU, what was generated since is where the network is.
         stored = torch.stack([self._stored[index].to(device) for index in chosen])
-        now = self._look_ahead(optimizer, embeddings) if self._config.lookahead else self.network(embeddings)
+        now = (
+            self._look_ahead(optimizer, embeddings) if self._config.lookahead else self._protected(embeddings)
+        )
         return self._config.drift_weight * drift(now, stored, form=self._config.drift)
 
     def _look_ahead(self, optimizer: AdamW, embeddings: Tensor) -> Tensor:
         steps = adam_step(optimizer, self.network.parameters())
-        rows: Tensor = functional_call(self.network, ahead(self.network, steps), (embeddings,))
+        rows: Tensor = functional_call(self._protected, ahead(self._protected, steps), (embeddings,))
         return rows
 
     def state(self) -> dict[str, Tensor]:
@@ -97,6 +105,8 @@ class Hypernetwork:
         network = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         if self.decoder is not None:
             network |= {f"decoder.{name}": tensor for name, tensor in self.decoder.state_dict().items()}
+        if self._protected is not self.network:
+            network |= {f"bounds.{name}": rows for name, rows in zip(self.names, self._stored, strict=True)}
         return network | {f"embedding.{name}": tensor for name, tensor in self._embeddings.items()}
 
     def load_state(self, state: Mapping[str, Tensor], earlier: EarlierTasks) -> None:
@@ -107,7 +117,17 @@ class Hypernetwork:
                 {name: state[f"decoder.{name}"] for name in self.decoder.state_dict()}
             )
         self._embeddings = {name: state[f"embedding.{name}"] for name in earlier.names}
-        self._stored = [self.target.rows(earlier.tensors(name)) for name in earlier.names]
+        if self._protected is self.network:
+            self._stored = [self.target.rows(earlier.tensors(name)) for name in earlier.names]
+        else:
+            self._stored = [state[f"bounds.{name}"] for name in earlier.names]
+
+
+def _protected(network: Network, config: GeneratorConfig) -> nn.Module:
+    """Return what makes the rows that the drift loss compares: the network, or that of its bounds."""
+    if config.interval_drift == "bounds" and isinstance(network, IntervalGenerator):
+        return BoundedRows(network)
+    return network
 
 
 def _decoder(network: Network, config: GeneratorConfig, *, seed: int) -> nn.Module | None:

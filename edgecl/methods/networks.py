@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edgecl.errors import ConfigError
 from edgecl.generators import (
+    GrowingGenerator,
     IntervalConfig,
     IntervalGenerator,
     RecurrentConfig,
@@ -21,10 +23,22 @@ if TYPE_CHECKING:
     from edgecl.config import GeneratorConfig
     from edgecl_runtime.manifest import Dimensions
 
-Network = RowwiseGenerator | RecurrentGenerator | IntervalGenerator
+Network = RowwiseGenerator | RecurrentGenerator | GrowingGenerator | IntervalGenerator
 
 VECTOR_SIZE = 32
 ROW_SIZE = 64
+
+ONLY_FOR: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "task_embedding": ("architecture", ("rowwise",)),
+    "layer_embedding": ("architecture", ("rowwise", "interval")),
+    "recurrent_mode": ("architecture", ("recurrent",)),
+    "recurrent_learned_state": ("architecture", ("recurrent",)),
+    "interval_epsilon": ("architecture", ("interval",)),
+    "interval_nested": ("architecture", ("interval",)),
+    "interval_drift": ("architecture", ("interval",)),
+    "layout": ("generates", ("prefix",)),
+}
+"""Settings that mean something only beside certain values of another one."""
 
 
 def build_network(
@@ -33,22 +47,16 @@ def build_network(
     """Return a fresh generator of the rows of a plan.
 
     Raises:
-        ConfigError: The sizes do not fit the backbone, or guidance is asked for where a task has no vector.
+        ConfigError: The sizes do not fit the backbone, a setting means nothing for the architecture, or guidance is
+            asked for where it cannot guide.
     """
-    is_vector = config.task_embedding == "vector" or config.architecture == "recurrent"
-    if config.guidance != "none" and (not is_vector or config.architecture == "interval"):
-        raise ConfigError.at(
-            "generator.guidance",
-            found=f"{config.guidance!r} for embeddings of "
-            + ("boxes" if config.architecture == "interval" else "rows"),
-            expected="one vector per task",
-            fix="Set generator.task_embedding=vector, and an architecture that is not interval.",
-        )
+    _check_meaning(config)
+    _check_guidance(config)
     if config.architecture == "interval":
-        interval = IntervalConfig(layer_embedding=config.layer_embedding, start=config.start)
-        return IntervalGenerator(dimensions, plan, interval, generator=random)
+        return IntervalGenerator(dimensions, plan, _interval(config), generator=random)
     if config.architecture == "recurrent":
-        return RecurrentGenerator(dimensions, plan, RecurrentConfig(start=config.start), generator=random)
+        build = GrowingGenerator if config.recurrent_mode == "grow" else RecurrentGenerator
+        return build(dimensions, plan, _recurrent(config), generator=random)
     rowwise = RowwiseConfig(
         task_embedding=config.task_embedding,
         task_size=VECTOR_SIZE if config.task_embedding == "vector" else ROW_SIZE,
@@ -57,3 +65,65 @@ def build_network(
         encoder=config.guidance in {"decoder", "paper"},
     )
     return RowwiseGenerator(dimensions, plan, rowwise, generator=random)
+
+
+def _interval(config: GeneratorConfig) -> IntervalConfig:
+    return IntervalConfig(
+        epsilon=config.interval_epsilon,
+        nested=config.interval_nested,
+        layer_embedding=config.layer_embedding,
+        start=config.start,
+    )
+
+
+def _recurrent(config: GeneratorConfig) -> RecurrentConfig:
+    is_frozen = config.recurrent_mode == "freeze_recurrent"
+    return RecurrentConfig(
+        mode="freeze_recurrent" if is_frozen else "regularised",
+        learned_state=config.recurrent_learned_state,
+        start=config.start,
+    )
+
+
+def _check_meaning(config: GeneratorConfig) -> None:
+    """Refuse settings that would be ignored."""
+    default = type(config)()
+    for key, (other, values) in ONLY_FOR.items():
+        found, beside = getattr(config, key), getattr(config, other)
+        if beside not in values and found != getattr(default, key):
+            raise ConfigError.at(
+                f"generator.{key}",
+                found=f"{found!r} beside generator.{other}={beside}",
+                expected=f"generator.{other}={' or '.join(values)}",
+                fix=f"Leave generator.{key} out, or change generator.{other}.",
+            )
+
+
+def _check_guidance(config: GeneratorConfig) -> None:
+    """Refuse guidance where a task has no vector, or where decoding it would be copying."""
+    if config.guidance == "none":
+        return
+    unguided = _unguided(config)
+    if unguided is not None:
+        raise ConfigError.at(
+            "generator.guidance",
+            found=f"{config.guidance!r} for embeddings of {unguided}",
+            expected="one vector per task",
+            fix="Set generator.task_embedding=vector, or generator.architecture=recurrent without grow.",
+        )
+    if config.architecture == "recurrent" and config.guidance != "distance":
+        raise ConfigError.at(
+            "generator.guidance",
+            found=f"{config.guidance!r} beside generator.architecture=recurrent",
+            expected="'distance': without an encoder a decoder would only copy",
+            fix="Set generator.guidance=distance, or generator.architecture=rowwise.",
+        )
+
+
+def _unguided(config: GeneratorConfig) -> str | None:
+    """Return what a task has instead of one vector that can be placed; None where it has one."""
+    if config.architecture == "interval":
+        return "boxes"
+    if config.architecture == "recurrent":
+        return "weights" if config.recurrent_mode == "grow" else None
+    return None if config.task_embedding == "vector" else "rows"

@@ -27,11 +27,12 @@ def build_method(config: RunConfig, dimensions: Dimensions) -> Method:
     """Return the method that a configuration names.
 
     Raises:
-        ConfigError: There is no such method, or it cannot start from an earlier task.
+        ConfigError: There is no such method, it cannot start from an earlier task, or it trains no net of prefixes.
     """
     name = config.method.name
     if name not in METHODS:
         raise ConfigError(f"method.name: found {name!r}, expected one of {', '.join(sorted(METHODS))}")
+    _check_prefix_net(config)
     method = METHODS[name](config, dimensions)
     if not method.ships and config.transfer.start not in {None, "identity"}:
         raise ConfigError(
@@ -39,3 +40,26 @@ def build_method(config: RunConfig, dimensions: Dimensions) -> Method:
             "to no task. Choose another method, or leave transfer.start out"
         )
     return method
+
+
+def _check_prefix_net(config: RunConfig) -> None:
+    """Refuse a net of prefixes where no prefix is the task's own, and where it would have to start from prefixes."""
+    method, start = config.method, config.transfer.start
+    if method.prefix_hidden == 0:
+        return
+    is_generated = method.name == "adaprefix++" and config.generator.generates == "prefix"
+    if is_generated or method.name == "lora" or method.prefix_length == 0:
+        raise ConfigError.at(
+            "method.prefix_hidden",
+            found=f"{method.prefix_hidden} beside method.name={method.name}, method.prefix_length="
+            f"{method.prefix_length}, generator.generates={config.generator.generates}",
+            expected="prefixes of a task's own",
+            fix="Leave method.prefix_hidden out, or train prefixes with method.name=adaprefix.",
+        )
+    if start not in {None, "identity"}:
+        raise ConfigError.at(
+            "transfer.start",
+            found=f"{start!r} beside method.prefix_hidden={method.prefix_hidden}",
+            expected="'identity': no net is known that makes the prefixes of an earlier task",
+            fix="Leave one of them out.",
+        )

@@ -2,6 +2,6 @@
 
 from edgecl.modules.adapter import Adapter, adapter_inputs
 from edgecl.modules.head import FeatureScale, Head
-from edgecl.modules.prefix import Prefix, prefix_inputs
+from edgecl.modules.prefix import Prefix, PrefixNet, prefix_inputs
 
-__all__ = ["Adapter", "FeatureScale", "Head", "Prefix", "adapter_inputs", "prefix_inputs"]
+__all__ = ["Adapter", "FeatureScale", "Head", "Prefix", "PrefixNet", "adapter_inputs", "prefix_inputs"]

@@ -19,6 +19,7 @@ from edgecl.report.summary import Summary
 NUMBERS = (
     "score",
     "score_now",
+    "anytime_shipped",
     "anytime_now",
     "floor",
     "gain",

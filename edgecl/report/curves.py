@@ -98,7 +98,7 @@ def cost_drawing(comparison: Comparison) -> Drawing:
             for arm, rows in zip(comparison.arms, values, strict=True):
                 _curve(axes, comparison, arm, rows, label=short(arm.name))
             _finish(axes, comparison, label, most=12)
-            axes.set_ylim(0, 1.1 * max(float(np.nanmax(rows)) for rows in values))
+            axes.set_ylim(0, 1.1 * float(np.nanmax(np.concatenate([rows.ravel() for rows in values]))))
         name_above(figure)
 
     means = [f"{arm.name} {np.nanmean(rows):.1f}" for arm, rows in zip(comparison.arms, seconds, strict=True)]

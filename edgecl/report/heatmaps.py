@@ -46,6 +46,12 @@ def gain_drawings(comparison: Comparison) -> list[Drawing]:
     return drawings
 
 
+def gain_unit(arm: Arm) -> str:
+    """Return the unit of what a start from earlier tasks gained: percent points, or those of a score."""
+    chooser = arm.config.transfer.chooser
+    return "points" if chooser == "folds" else f"of {chooser}"
+
+
 def _in_order(arm: Arm) -> list[MeasuredRun]:
     """Return the runs whose tasks came in the order of the first one."""
     return [run for run in arm.runs if run.names == arm.runs[0].names]
@@ -114,7 +120,7 @@ def _draw_gains(arm: Arm, runs: Sequence[MeasuredRun], gains: Matrix, name: str)
         axes = figure.subplots()
         most = max(float(np.nanmax(np.abs(gains))), 1.0)
         image = axes.imshow(gains, cmap="RdBu", aspect="auto", vmin=-most, vmax=most)
-        figure.colorbar(image, ax=axes, label="gain, points", fraction=0.05)
+        figure.colorbar(image, ax=axes, label=f"gain, {gain_unit(arm)}", fraction=0.05)
         axes.set_facecolor(NOTHING)
         label_tasks(axes, tasks, "candidate")
         for row, column in chosen:
@@ -127,13 +133,19 @@ def _draw_gains(arm: Arm, runs: Sequence[MeasuredRun], gains: Matrix, name: str)
         paint,
         name=name,
         title=f"{arm.name}: what a start from earlier tasks gained",
-        caption="Each row is a new task, each column an earlier one that was tried as its parent: blue cells gained "
-        f"over a fresh start, red ones lost, grey ones were not tried, and a black frame marks a parent that was "
-        f"taken{_seeds(arm)}.",
+        caption=f"Each row is a new task, each column {_candidates(arm)}: blue cells gained over a fresh start, red "
+        f"ones lost, grey ones were not tried, and a black frame marks what was taken{_seeds(arm)}.",
         alt=f"Heat map of the gains of candidate parents for {len(tasks)} tasks in {arm.name}; the largest is "
         f"{best:+.1f} points, {len(chosen)} pairs of task and parent were taken.",
         inches=room_for(tasks),
     )
+
+
+def _candidates(arm: Arm) -> str:
+    """Return what a column of gains stands for."""
+    if arm.config.transfer.proposal == "tasks":
+        return "an earlier one that was tried as its parent"
+    return f"the newest of the earlier ones whose {arm.config.transfer.proposal} was tried as its start"
 
 
 def _reading(kind: Kind) -> str:

@@ -62,6 +62,7 @@ SHIPPED = (
     Column("score", "score, %", percent),
     Column("floor", "best floor, %", percent),
     Column("gain", "gain, points", points),
+    Column("anytime_shipped", "anytime, shipped, %", percent),
     Column("forgetting_shipped", "forgetting, shipped", points),
     Column("transfer", "forward transfer", points),
     Column("class_incremental", "class-incremental, %", percent, is_extra=True),

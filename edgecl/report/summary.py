@@ -28,9 +28,12 @@ NOT_TESTED = (
 NOT_ALONG = (
     "the tasks were not tested again after every task (a peer that keeps nothing, or evaluation.matrix)"
 )
+NEVER_SHIPPED = "measured as a peer and never shipped"
 AT_ONCE = "all tasks were learned at once"
 NO_FLOORS = "floors were not measured (evaluation.floors)"
-NO_CLASS_INCREMENTAL = "not measured for every task (evaluation.class_incremental)"
+NO_CLASS_INCREMENTAL = (
+    "not measured for every task (a peer that keeps nothing, or evaluation.class_incremental)"
+)
 NO_DOMAIN_INCREMENTAL = (
     "not measured for every task (evaluation.class_incremental), or the classes are not the same"
 )
@@ -47,6 +50,7 @@ class Summary:
         is_shipped: Whether packs can be made of it; a peer is measured only.
         score: Average score of what was shipped, percent.
         score_now: Average score of what would be shipped after the last task, percent.
+        anytime_shipped: Average over the stream of the average of what was shipped so far, percent.
         anytime_now: Average over the stream of the average of what would be shipped, percent.
         floor: Average of the best floors, percent.
         gain: Score above the floor, percent points.
@@ -68,6 +72,7 @@ class Summary:
     is_shipped: bool
     score: Number
     score_now: Number
+    anytime_shipped: Number
     anytime_now: Number
     floor: Number
     gain: Number
@@ -101,6 +106,11 @@ def summarize(arm: Arm, comparison: Comparison) -> Summary:
         score_now=Missing(AT_ONCE)
         if is_joint
         else rows.over(lambda run: rows.metric(average_accuracy, run, run.now.accuracy), NOT_TESTED),
+        anytime_shipped=Missing(AT_ONCE)
+        if is_joint
+        else Missing(NEVER_SHIPPED)
+        if not is_shipped(arm.config)
+        else rows.over(lambda run: rows.metric(anytime_accuracy, run, run.shipped.accuracy), NONE_COUNTS),
         anytime_now=Missing(AT_ONCE)
         if is_joint
         else rows.over(lambda run: rows.metric(anytime_accuracy, run, run.now.accuracy), NOT_ALONG),

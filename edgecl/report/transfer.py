@@ -1,19 +1,59 @@
-"""Forward transfer of an arm: against runs of the same method and seed in which each task was learned alone."""
+"""Forward transfer of an arm: against runs of the same recipe and seed in which each task was learned alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
-from edgecl.config import RunConfig
+from edgecl.config import TABLES, GeneratorConfig, RunConfig, TransferConfig
 from edgecl.errors import ConfigError
-from edgecl.evaluation.matrix import Transfer, forward_transfer
+from edgecl.evaluation.matrix import Flags, Matrix, Transfer, forward_transfer
 from edgecl.report.arms import Arm, Comparison
-from edgecl.report.measured import MeasuredRun
+from edgecl.report.measured import MeasuredRun, what_was_learned
 from edgecl.report.numbers import Missing
 
-Modules = tuple[str, int, int | None, str]
+OF_EARLIER_TASKS = (
+    "drift",
+    "drift_weight",
+    "drift_tasks",
+    "lookahead",
+    "interval_drift",
+    "guidance",
+    "guidance_from",
+    "guidance_normalization",
+    "guidance_weight",
+)
+"""Settings of the generator that say what earlier tasks do: a task learned alone has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Scores of tasks in the order of training, and of the same tasks and seeds learned alone; [seeds, T].
+
+    Attributes:
+        trained: After the tasks before them, percent.
+        alone: Alone, percent.
+        counts: Which of them means are over.
+        references: The runs learned alone, [seeds].
+    """
+
+    trained: Matrix
+    alone: Matrix
+    counts: Flags
+    references: tuple[MeasuredRun, ...]
+
+    @property
+    def transfer(self) -> Transfer:
+        """The mean gain of all tasks but the first."""
+        return forward_transfer(self.trained, self.alone, counts=self.counts)
+
+    @property
+    def gains(self) -> Matrix:
+        """Percent points by seed and place in the stream, [seeds, T]; NaN where a task does not count."""
+        return np.where(self.counts, self.trained - self.alone, np.nan)
 
 
 def transfer_of(arm: Arm, comparison: Comparison) -> Transfer | Missing:
@@ -22,38 +62,75 @@ def transfer_of(arm: Arm, comparison: Comparison) -> Transfer | Missing:
     Raises:
         ConfigError: Two runs learned alone fit one seed.
     """
+    pairs = paired(arm, comparison)
+    return pairs if isinstance(pairs, Missing) else pairs.transfer
+
+
+def paired(arm: Arm, comparison: Comparison) -> Pairs | Missing:
+    """Return the scores of an arm beside those of its tasks learned alone, over the seeds that have both.
+
+    Raises:
+        ConfigError: Two runs learned alone fit one seed.
+    """
     if not comparison.alone:
         return Missing("no run with every task learned alone was given (--alone)")
     if arm.config.method.jointly:
         return Missing("all tasks were learned at once")
-    alone = _by_seed(comparison.alone, _modules(arm.config))
+    alone = _by_seed(comparison.alone, _recipe(arm.config))
+    if not alone:
+        return Missing(_no_reference(arm.config, comparison.alone))
     pairs = [(run, alone[run.seed]) for run in arm.runs if run.seed in alone]
     if not pairs:
-        return Missing("no run of --alone has its method, sizes and seed")
-    trained = np.array([[task.score for task in run.tasks] for run, _ in pairs])
-    reference = np.array([[other.task(name).score for name in run.names] for run, other in pairs])
+        return Missing("the runs of --alone with its recipe have other seeds")
     counts = np.array([run.flags(comparison.left_out) for run, _ in pairs])
-    measured = forward_transfer(trained, reference, counts=counts)
-    return measured if measured.count else Missing("no task after the first counts")
+    if not counts[:, 1:].any():
+        return Missing("no task after the first counts")
+    return Pairs(
+        trained=np.array([[task.score for task in run.tasks] for run, _ in pairs]),
+        alone=np.array([[other.task(name).score for name in run.names] for run, other in pairs]),
+        counts=counts,
+        references=tuple(other for _, other in pairs),
+    )
 
 
-def _by_seed(alone: Sequence[MeasuredRun], modules: Modules) -> dict[int, MeasuredRun]:
+def _by_seed(alone: Sequence[MeasuredRun], recipe: RunConfig) -> dict[int, MeasuredRun]:
     fitting: dict[int, MeasuredRun] = {}
     for run in alone:
-        if _modules(run.record.config) != modules:
+        if _recipe(run.record.config) != recipe:
             continue
         if run.seed in fitting:
             raise ConfigError.at(
                 f"--alone {run.folder}",
                 found=f"seed {run.seed}, as in {fitting[run.seed].folder}",
-                expected="one run for each method and seed",
+                expected="one run for each recipe and seed",
                 fix="Leave one of the two out.",
             )
         fitting[run.seed] = run
     return fitting
 
 
-def _modules(config: RunConfig) -> Modules:
-    """Return what two runs must share for one to be the reference of the other."""
-    method = config.method
-    return method.name, method.rank, method.prefix_length, method.attention
+def _recipe(config: RunConfig) -> RunConfig:
+    """Return what two runs must share for one to be the reference of the other: all that a first task is told."""
+    generator = {name: getattr(GeneratorConfig(), name) for name in OF_EARLIER_TASKS}
+    return msgspec.structs.replace(
+        what_was_learned(config),
+        method=msgspec.structs.replace(config.method, alone=False),
+        generator=msgspec.structs.replace(config.generator, **generator),
+        transfer=TransferConfig(),
+    )
+
+
+def _no_reference(config: RunConfig, alone: Sequence[MeasuredRun]) -> str:
+    """Return why none of the runs learned alone is a reference: what the nearest one differs in."""
+    differences = min((_differences(run.record.config, config) for run in alone), key=len)
+    return f"no run of --alone has its recipe; the nearest differs in {', '.join(differences)}"
+
+
+def _differences(alone: RunConfig, config: RunConfig) -> list[str]:
+    there, here = (msgspec.to_builtins(_recipe(each)) for each in (alone, config))
+    return [
+        f"{table}.{key} ({there[table][key]}, here {value})"
+        for table in TABLES
+        for key, value in here[table].items()
+        if there[table][key] != value
+    ]

@@ -34,7 +34,8 @@ class Similarity:
 
     Attributes:
         method: Which score it is.
-        value: The score. H-scores are `classes` - 1 at most; `leep` is 0 at most; `logme` is in nats per item.
+        value: The score. H-scores are `classes` - 1 at most; `leep` is 0 at most; `logme` is in nats per item,
+            `transrate` in nats.
         standard_error: Of the score; infinite where every class has 2 samples, so that none can be left out.
         cross_check: `h_loo` of the same spectrum; `h_lwc` where `h_loo` or `logme` is the method; None for `leep`.
         chance: What the score would be on average for permuted labels.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
+from edgecl.similarity.coding_rate import transrate, transrate_chance
 from edgecl.similarity.evidence import evidence_alone, logme
 from edgecl.similarity.hscore import HScore, h_chance, h_score
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from edgecl.similarity.refusal import Refusal
     from edgecl.similarity.spectrum import FeatureSpectrum
 
-FeatureMethod = Literal[HScore, "logme"]
+FeatureMethod = Literal[HScore, "logme", "transrate"]
 """Scores of the features of items under a source."""
 
 Method = Literal[FeatureMethod, "leep"]
@@ -24,14 +25,19 @@ DEFAULT_METHOD: FeatureMethod = "h_lwc"
 
 def score(spectrum: FeatureSpectrum, method: FeatureMethod) -> float | Refusal:
     """Return the score of a method, or why it says nothing about these features."""
+    if method == "transrate":
+        return transrate(spectrum)
     return logme(spectrum) if method == "logme" else h_score(spectrum, method)
 
 
 def chance_level(spectrum: FeatureSpectrum, method: FeatureMethod) -> float:
     """Return the mean of a score over all permutations of the labels.
 
-    For `h_loo` and `logme` that has no closed form: there it is the score of predicting the mean.
+    For `h_loo` and `logme` that has no closed form: there it is the score of predicting the mean; for `transrate` it is
+    the mean over some permutations.
     """
+    if method == "transrate":
+        return transrate_chance(spectrum)
     return evidence_alone(spectrum) if method == "logme" else h_chance(spectrum, method)
 
 

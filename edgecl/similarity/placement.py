@@ -26,12 +26,10 @@ class Placement:
     Attributes:
         embedding: [E] float64.
         gamma: Length in the space of embeddings that a distance of 1 stands for.
-        weights: Weight of each known task in the guidance loss, [J]; 0 throughout where guidance is off.
     """
 
     embedding: NDArray[np.float64]
     gamma: float
-    weights: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +63,7 @@ def place(
     Args:
         anchors: Embeddings of the known tasks [J, E], drawn around 0 with variance 1.
         distances: To each of them, positive, [J].
-        reliable: Whether the distances mean something; if not, all count as 1 and guidance is off.
+        reliable: Whether the distances mean something; if not, all count as 1.
         seed: The same seed gives the same embedding.
         rho: How strongly the embedding is drawn to the near known ones, relative to one distance.
         gamma: Fixed to this; fitted if absent and there are two known tasks or more.
@@ -76,16 +74,15 @@ def place(
     _check(anchors, distances)
     random = np.random.default_rng(seed)
     asked = distances if reliable else np.ones_like(distances)
-    weights = 1.0 / asked if reliable else np.zeros_like(asked)
     count, width = anchors.shape
     if count < 2:
         # Two points of a standard normal of E dimensions are sqrt(2 E) apart.
         length = math.sqrt(2.0 * width) if gamma is None else gamma
-        return Placement(_beside(anchors, asked * length, random), length, weights)
+        return Placement(_beside(anchors, asked * length, random), length)
     centre = _near_weights(asked) @ anchors
     problem = _Problem(anchors, asked, centre, rho, gamma)
     start = centre + _START_NOISE * random.standard_normal(width)
-    return Placement(*_solve(problem, start), weights)
+    return Placement(*_solve(problem, start))
 
 
 def _beside(

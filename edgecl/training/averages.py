@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecl.training.signature import Features, Signature, read_signature
 
@@ -30,19 +31,27 @@ def averaged(run: Run, *, rate: float) -> TaskTensors:
 
 
 def mixed(run: Run, bare: Features) -> TaskTensors:
-    """Return the mean of the modules of the family, weighted by how near each task is: exp(-d / median of all d).
-
-    d is the distance of their signatures.
-    """
+    """Return the mean of the modules of the family, weighted by how near the signature of each task is."""
     names = family(run)[-AVERAGED:]
     mine = Signature.of(bare)
-    distances = np.array([mine.distance(read_signature(run, name)) for name in names])
+    weights = shares(np.array([mine.distance(read_signature(run, name)) for name in names]))
+    tasks = [run.tensors(name) for name in names]
+    means = {
+        name: np.average(np.stack([getattr(task, name) for task in tasks]), axis=0, weights=weights)
+        for name in _module_names(tasks[0])
+    }
+    return replace(tasks[-1], **{name: mean.astype(np.float32) for name, mean in means.items()})
+
+
+def shares(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much each task counts [T], 1 in all: in proportion to exp(-d / median of all d).
+
+    Args:
+        distances: d of each task [T], finite and not negative.
+    """
     weights = np.exp(-distances / max(float(np.median(distances)), SMALLEST_DISTANCE))
-    mean, total = run.tensors(names[0]), weights[0]
-    for name, weight in zip(names[1:], weights[1:], strict=True):
-        total += weight
-        mean = _between(mean, run.tensors(name), float(weight / total))
-    return mean
+    proportions: NDArray[np.float64] = weights / weights.sum()
+    return proportions
 
 
 def family(run: Run) -> tuple[str, ...]:
@@ -55,9 +64,12 @@ def family(run: Run) -> tuple[str, ...]:
 
 
 def _between(mean: TaskTensors, task: TaskTensors, rate: float) -> TaskTensors:
-    moved = {
-        name: array + rate * (getattr(task, name) - array)
-        for name, array in mean.items()
-        if not name.startswith("head_")
-    }
+    moved = {}
+    for name in _module_names(task):
+        before = getattr(mean, name)
+        moved[name] = before + rate * (getattr(task, name) - before)
     return replace(task, **moved)
+
+
+def _module_names(task: TaskTensors) -> tuple[str, ...]:
+    return tuple(name for name, _ in task.items() if not name.startswith("head_"))

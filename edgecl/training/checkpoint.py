@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from edgecl.errors import RunError
+from edgecl.modules import Head
+from edgecl.training.gate import Choice
 from edgecl_runtime.durable import write_durably
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -72,18 +76,21 @@ def save_checkpoint(
     progress: Progress,
     identity: str,
     best: Best | None = None,
+    choice: Choice | None = None,
 ) -> None:
-    """Write parameters, optimiser state and progress; after a power cut the file is the old one or the new one.
+    """Write what training goes on from; after a power cut the file is the old one or the new one.
 
     Args:
         path: File to replace.
-        learner: What is trained.
+        learner: What is trained; of it the trained parameters are stored, and the scales of its heads.
         optimizer: Its optimiser.
         progress: Finished epochs and their losses.
         identity: Text that a resuming run must share: configuration, data and backbone.
         best: Parameters of the best epoch so far.
+        choice: What was decided about the start.
     """
-    tensors = {f"learner.{name}": tensor.detach().contiguous() for name, tensor in _trained(learner).items()}
+    stored = _trained(learner) | _scales(learner)
+    tensors = {f"learner.{name}": tensor.detach().contiguous() for name, tensor in stored.items()}
     if best is not None:
         tensors |= {f"best.{name}": tensor.contiguous() for name, tensor in best.tensors.items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -95,6 +102,7 @@ def save_checkpoint(
         "losses": progress.losses,
         "seconds": progress.seconds,
         "validation": progress.validation,
+        "choice": msgspec.to_builtins(choice),
     }
     write_durably(path, save(tensors, metadata={"checkpoint": json.dumps(head)}))
 
@@ -109,26 +117,60 @@ def load_checkpoint(
     """
     if not path.exists():
         return Progress()
+    with _reading(path, identity) as (head, tensors):
+        stored = _part(tensors, "learner.")
+        _restore(_trained(learner), stored)
+        if "choice" in head:  # before, the start was chosen again, and the scales with it
+            _restore(_scales(learner), stored)
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": _optimizer_state(tensors), "param_groups": groups})
+        if best is not None:
+            best.tensors = _part(tensors, "best.")
+        return Progress(
+            epochs=int(head["epochs"]),
+            losses=tuple(head["losses"]),
+            seconds=float(head["seconds"]),
+            validation=tuple(head.get("validation", ())),
+        )
+
+
+def read_choice(path: Path, *, identity: str) -> Choice | None:
+    """Return what was decided about the start of a stopped task; None without a file, or if it does not say.
+
+    Raises:
+        RunError: The file is damaged, or belongs to another configuration, data or backbone.
+    """
+    if not path.exists():
+        return None
+    with _reading(path, identity) as (head, _):
+        return msgspec.convert(head.get("choice"), Choice | None)
+
+
+@contextmanager
+def _reading(path: Path, identity: str) -> Iterator[tuple[dict[str, Any], dict[str, Tensor]]]:
+    """Give what a checkpoint says about itself, and its tensors.
+
+    Raises:
+        RunError: It is damaged, belongs to something else, or what is done with it fails.
+    """
     try:
         head, tensors = _read(path)
-        if (head["format_version"], head["identity"]) == (FORMAT_VERSION, identity):
-            _restore(learner, _part(tensors, "learner."))
-            groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": _optimizer_state(tensors), "param_groups": groups})
-            if best is not None:
-                best.tensors = _part(tensors, "best.")
-            return Progress(
-                epochs=int(head["epochs"]),
-                losses=tuple(head["losses"]),
-                seconds=float(head["seconds"]),
-                validation=tuple(head.get("validation", ())),
+        if (head["format_version"], head["identity"]) != (FORMAT_VERSION, identity):
+            raise RunError(
+                f"{path}: the checkpoint belongs to other settings, data or backbone than this command's. "
+                "Restore them to continue, or delete the file to begin again"
             )
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        yield head, tensors
+    except (
+        OSError,
+        SafetensorError,
+        msgspec.MsgspecError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RuntimeError,
+    ) as error:
         raise RunError(f"{path}: the checkpoint is damaged ({error}). Delete it to begin again") from error
-    raise RunError(
-        f"{path}: the checkpoint belongs to other settings, data or backbone than this command's. "
-        "Restore them to continue, or delete the file to begin again"
-    )
 
 
 def _trained(module: nn.Module) -> dict[str, nn.Parameter]:
@@ -136,12 +178,22 @@ def _trained(module: nn.Module) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
 
 
+def _scales(module: nn.Module) -> dict[str, Tensor]:
+    """Return by what heads centre and scale features: measured again elsewhere, it would not be the same."""
+    return {
+        f"{path}.{name}".removeprefix("."): scale
+        for path, head in module.named_modules()
+        if isinstance(head, Head)
+        for name, scale in head.named_buffers()
+    }
+
+
 @torch.no_grad()
-def _restore(module: nn.Module, stored: dict[str, Tensor]) -> None:
-    for name, parameter in _trained(module).items():
-        if stored[name].shape != parameter.shape:
-            raise ValueError(f"{name}: shape {list(stored[name].shape)}, not {list(parameter.shape)}")
-        parameter.copy_(stored[name])
+def _restore(tensors: Mapping[str, Tensor], stored: dict[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if stored[name].shape != tensor.shape:
+            raise ValueError(f"{name}: shape {list(stored[name].shape)}, not {list(tensor.shape)}")
+        tensor.copy_(stored[name])
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -31,12 +31,29 @@ class Gain:
     """What a candidate is worth on the items of the new task.
 
     Attributes:
-        points: Cross-validated accuracy above that of the untouched backbone, percent points.
-        error: Standard error of the paired difference, percent points; at least that of one item that differs.
+        points: Cross-validated accuracy above that of the untouched backbone, percent points; where a score of
+            transferability is the chooser, its difference in percent of the most that the score can be.
+        error: Standard error of the paired difference, in the same unit; of accuracies at least that of one item
+            that differs.
     """
 
     points: float
     error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was decided about the start of a task.
+
+    Attributes:
+        parent: Earlier task that it starts from, the newest one of several; None for the identity.
+        gains: What each proposal gained on the new task's items.
+        evidence: What decided instead, where earlier tasks count too.
+    """
+
+    parent: str | None = None
+    gains: Mapping[str, Gain] = field(default_factory=dict)
+    evidence: Gain | None = None
 
 
 def gate_items(targets: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -45,19 +62,21 @@ def gate_items(targets: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.sort(np.concatenate(rows))
 
 
-def fold_hits(features: NDArray[np.floating[Any]], targets: NDArray[np.int64]) -> NDArray[np.bool_]:
+def fold_hits(features: NDArray[np.floating[Any]], targets: NDArray[np.int64]) -> NDArray[np.bool_] | None:
     """Return which items [N] are right when LDA is fitted without their fold; fold i holds item i of every class.
+
+    None where each class has a single item: without it nothing is known of the class, and all would be missed.
 
     Args:
         features: [N, D].
         targets: [N]; a class of one item can only be missed.
     """
     folds = _folds(targets)
+    if not folds.any():
+        return None
     hits = np.zeros(len(targets), np.bool_)
     for fold in np.unique(folds):
         held_out = folds == fold
-        if held_out.all():
-            continue  # each class has a single item: nothing is known of any of them
         classifier = _classifier(targets[~held_out])
         with small_problems():
             classifier.fit(features[~held_out].astype(np.float64), targets[~held_out])
@@ -78,33 +97,34 @@ def gains(identity: NDArray[np.bool_], candidates: Mapping[str, NDArray[np.bool_
 def score_gains(identity: Similarity, candidates: Mapping[str, Similarity]) -> dict[str, Gain]:
     """Return what each candidate gains in a score of transferability, with the error of the paired subsamples.
 
-    Points are those of the score, not percent.
+    Points are percent of the most that an H-score can be, K - 1, so that tasks of few and of many classes agree.
+    There are none where no item can be left out, or one class is all: the error would be infinite.
 
     Args:
         identity: Similarity of the untouched backbone's features.
         candidates: Of the features under each earlier task, on the same items and subsamples.
     """
     spread = float(np.std(identity.replicates))
-    widen = identity.standard_error / spread if spread > 0 else math.inf
+    if identity.classes < 2 or spread == 0 or not math.isfinite(identity.standard_error):
+        return {}
+    widen, unit = identity.standard_error / spread, 100.0 / (identity.classes - 1)
     measured = {}
     for name, similarity in candidates.items():
         difference = np.subtract(similarity.replicates, identity.replicates)
-        error = widen * float(np.std(difference)) if math.isfinite(widen) else math.inf
-        measured[name] = Gain(similarity.value - identity.value, error)
+        error = widen * float(np.std(difference))
+        measured[name] = Gain(unit * (similarity.value - identity.value), unit * error)
     return measured
 
 
 def pooled(measured: Sequence[Gain]) -> Gain:
     """Return the gain that several tasks show together: their mean, weighted by the inverse of the variances.
 
-    The fixed-effect model of meta-analysis (Borenstein et al. 2009, chapter 11). Gains of infinite error say nothing.
+    The fixed-effect model of meta-analysis (Borenstein et al. 2009, chapter 11).
 
     Args:
-        measured: One gain of each task, one of them at least.
+        measured: One gain of each task, of finite error; one of them at least.
     """
     weights = np.array([max(gain.error, SMALLEST_ERROR) ** -2 for gain in measured])
-    if not weights.any():
-        return Gain(0.0, math.inf)
     mean = float(weights @ [gain.points for gain in measured] / weights.sum())
     return Gain(mean, float(weights.sum() ** -0.5))
 

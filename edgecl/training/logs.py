@@ -45,6 +45,11 @@ class Reports:
         for report in self._reports:
             report.finished(record)
 
+    def testing(self, after: str, done: int, total: int) -> None:
+        """So many of the tasks that are tested again after a task were tested."""
+        for report in self._reports:
+            report.testing(after, done, total)
+
 
 class TrainingLogs:
     """A training report that writes event files into a run folder.
@@ -95,6 +100,9 @@ class TrainingLogs:
         writer = self._writers.pop(_task_logs(self._run, record.name), None)
         if writer is not None:
             writer.close()
+
+    def testing(self, after: str, done: int, total: int) -> None:
+        """Write nothing."""
 
     def _catch_up(self) -> None:
         """Write what the run folder holds of finished tasks and is not written yet."""

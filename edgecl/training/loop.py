@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from edgecl.errors import ConfigError
+from edgecl.errors import ConfigError, RunError
 from edgecl.training.checkpoint import Best, Progress, load_checkpoint, save_checkpoint
 from edgecl.training.schedule import Schedule
 from edgecl.training.workers import Workers
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgecl.backbones.injection import InjectedBackbone
     from edgecl.config import TrainingConfig
     from edgecl.methods import TaskLearner
+    from edgecl.training.gate import Choice
     from edgecl_runtime.preprocess import Preprocessor
 
 Prepared = Sequence["NDArray[np.generic]"]
@@ -61,10 +62,11 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """Where the state of an unfinished task lies, and what it must agree with."""
+    """Where the state of an unfinished task lies, what it must agree with, and what was decided about its start."""
 
     path: Path
     identity: str
+    choice: Choice | None = None
 
 
 def task_seed(seed: int, task: str) -> int:
@@ -128,7 +130,7 @@ def train_lessons(
         workers: The processes that train together.
 
     Raises:
-        RunError: A checkpoint lies there that belongs to something else.
+        RunError: Training diverged, or a checkpoint lies there that belongs to something else.
     """
     device = choose_device(config.device)
     backbone.to(device)
@@ -140,6 +142,7 @@ def train_lessons(
     progress = load_checkpoint(
         resumption.path, learner=module, optimizer=optimizer, identity=resumption.identity, best=best
     )
+    _require_finite(progress, resumption.path)
     on_epoch(progress, schedule)
     while not _is_over(progress, schedule, config):
         started = time.perf_counter()
@@ -156,8 +159,12 @@ def train_lessons(
             epochs=progress.epochs + 1,
             losses=(*progress.losses, workers.sum(loss) / items),
             seconds=progress.seconds + time.perf_counter() - started,
-            validation=(*progress.validation, *_validate(backbone, lessons, preprocessor, config)),
+            validation=(
+                *progress.validation,
+                *workers.of_first(_validate(backbone, lessons, preprocessor, config)),
+            ),
         )
+        _require_finite(progress, resumption.path)
         best.keep_if_better(progress.validation)
         if workers.is_first:
             save_checkpoint(
@@ -167,6 +174,7 @@ def train_lessons(
                 progress=progress,
                 identity=resumption.identity,
                 best=best,
+                choice=resumption.choice,
             )
         on_epoch(progress, schedule)
     best.restore()
@@ -278,6 +286,19 @@ def _accuracy(
             scores = learner.head(learner.features(backbone, inputs))
         hits += int((scores.argmax(dim=1).cpu().numpy() == items.targets[rows]).sum())
     return 100.0 * hits / len(items.targets)
+
+
+def _require_finite(progress: Progress, path: Path) -> None:
+    """Do nothing if the loss of the last epoch is a number; being a sum, it is the same for all processes.
+
+    Raises:
+        RunError: It is none.
+    """
+    if progress.losses and not math.isfinite(progress.losses[-1]):
+        raise RunError(
+            f"{path.parent}: training diverged in epoch {progress.epochs} (mean loss {progress.losses[-1]}). "
+            "Train into another run with a lower training.learning_rate or training.head_learning_rate"
+        )
 
 
 def _is_over(progress: Progress, schedule: Schedule, config: TrainingConfig) -> bool:

@@ -15,6 +15,7 @@ from edgecl.evaluation.scores import Score, is_dominated, predictions_digest
 from edgecl.methods import NewTask
 from edgecl.modules import FeatureScale
 from edgecl.streams.splits import split_by_class
+from edgecl.training.checkpoint import read_choice
 from edgecl.training.features import features, learner_features, learner_predictions, predictions
 from edgecl.training.heldout import choose
 from edgecl.training.identity import identity
@@ -26,16 +27,17 @@ from edgecl.training.run import PACK_DTYPE, Learned
 from edgecl.training.schedule import Schedule
 from edgecl.training.signature import store_signature
 from edgecl.training.versions import package_versions
-from edgecl.training.warm_start import Start, choose_start
+from edgecl.training.warm_start import Start, choose_start, earlier_tasks
 from edgecl_runtime.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgecl.config import RunConfig, TrainingConfig
-    from edgecl.methods import Method, TaskLearner
+    from edgecl.methods import Method, Relations
     from edgecl.streams import TaskSpec
     from edgecl.training.checkpoint import Progress
+    from edgecl.training.gate import Choice
     from edgecl.training.ready import Ready
     from edgecl.training.session import Session
     from edgecl_runtime.tensors import TaskTensors
@@ -50,6 +52,7 @@ class Begun:
 
     Attributes:
         bare: Features of its training items without a task, [N, D].
+        relations: To earlier tasks, where these may guide it.
     """
 
     spec: TaskSpec
@@ -57,6 +60,7 @@ class Begun:
     start: Start
     lesson: Lesson
     bare: NDArray[np.floating[Any]]
+    relations: Relations | None
 
 
 def train_one(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> TaskRecord:
@@ -65,7 +69,9 @@ def train_one(session: Session, method: Method, spec: TaskSpec, ready: Ready) ->
     Raises:
         RunError: Training diverged, or a checkpoint belongs to something else.
     """
-    begun = begin(session, method, spec, ready)
+    path = session.run.task_folder(spec.name) / "checkpoint.safetensors"
+    its_identity = identity(session.run.record, [ready.data])
+    begun = begin(session, method, spec, ready, chosen=read_choice(path, identity=its_identity))
     device = choose_device(session.config.training.device)
     reset_peak(device)
     progress = train_lessons(
@@ -73,10 +79,7 @@ def train_one(session: Session, method: Method, spec: TaskSpec, ready: Ready) ->
         [begun.lesson],
         preprocessor=session.backbone.preprocessor,
         config=_recipe(session.config, begun.start),
-        resumption=Resumption(
-            session.run.task_folder(spec.name) / "checkpoint.safetensors",
-            identity(session.run.record, [ready.data]),
-        ),
+        resumption=Resumption(path, its_identity, begun.start.choice),
         on_epoch=lambda progress, schedule: session.report.epoch(spec.name, progress, schedule),
         workers=session.workers,
     )
@@ -84,10 +87,19 @@ def train_one(session: Session, method: Method, spec: TaskSpec, ready: Ready) ->
     return finish(session, method, begun, progress, peak=peak_bytes(device))
 
 
-def begin(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> Begun:
+def begin(
+    session: Session, method: Method, spec: TaskSpec, ready: Ready, *, chosen: Choice | None = None
+) -> Begun:
     """Return a task with its learner and its items, ready to be trained.
 
     The head sees features centred and scaled by those of the bare backbone, or under the parent where there is one.
+
+    Args:
+        session: The run with its earlier tasks.
+        method: With what it has learned so far.
+        spec: The task.
+        ready: Its items.
+        chosen: What was decided about its start before training was stopped.
     """
     backbone, config = session.backbone, session.config
     if session.workers.is_first:
@@ -95,7 +107,8 @@ def begin(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> Beg
     session.workers.wait()
     seed = task_seed(config.seed, spec.name)
     bare = features(backbone.module, ready.prepared.train, preprocessor=backbone.preprocessor, task=None)
-    start = choose_start(session, ready, bare)
+    start = choose_start(session, ready, bare, chosen=chosen)
+    relations = measure_relations(session, ready, bare, seed=seed)
     items, validation = _parts(config.training, spec, ready, seed=seed)
     learner = method.begin_task(
         NewTask(
@@ -106,17 +119,17 @@ def begin(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> Beg
             generator=torch.Generator().manual_seed(seed),
             seed=seed,
             parent=start.modules,
-            relations=measure_relations(session, ready, bare, seed=seed),
-            known=len(session.run.names),
+            relations=relations,
+            known=len(earlier_tasks(session)),
             steps=Schedule.plan([len(items.targets)], config.training).steps,
         )
     )
-    if start.parent is not None:
+    if start.modules is not None:
         first = learner_features(
             learner, backbone.module, ready.prepared.train, preprocessor=backbone.preprocessor
         )
         learner.head.rescale(FeatureScale.measure(torch.from_numpy(first)))
-    return Begun(spec, ready, start, Lesson(learner, items, seed, validation), bare)
+    return Begun(spec, ready, start, Lesson(learner, items, seed, validation), bare, relations)
 
 
 def finish(
@@ -128,12 +141,12 @@ def finish(
         RunError: Training diverged.
     """
     run, config, ready = session.run, session.config, begun.ready
-    learner, targets = begun.lesson.learner, ready.data.test.targets
+    targets = ready.data.test.targets
     tensors, rounded = _materialized(session, begun)
     predicted = _predictions(session, begun, rounded)
     score = Score.of(predicted, targets)
     state = {} if config.method.alone else {name: _plain(tensor) for name, tensor in method.state().items()}
-    peer = {} if tensors is not None else _trained(learner)
+    peer = {} if tensors is not None else _peer(begun)
     record = TaskRecord(
         name=begun.spec.name,
         position=len(run.tasks),
@@ -150,11 +163,12 @@ def finish(
         versions=package_versions("edgecl", "torch", "transformers"),
         balanced_accuracy=score.balanced_accuracy,
         dominated=is_dominated(targets),
-        floors=_floors(session, begun) if config.evaluation.floors else {},
+        floors=_floors(session, begun) if session.evaluation.floors else {},
         predictions_sha256=predictions_digest(predicted),
-        parent=begun.start.parent,
-        parent_gains=dict(begun.start.gains),
-        parent_evidence=begun.start.evidence,
+        parent=begun.start.choice.parent,
+        parent_gains=dict(begun.start.choice.gains),
+        parent_evidence=begun.start.choice.evidence,
+        guided_by=_guided_by(begun.relations),
         validation=progress.validation,
         size_bytes=rounded.size_bytes
         if rounded
@@ -172,10 +186,15 @@ def finish(
     return run.task(record.name)
 
 
+def _guided_by(relations: Relations | None) -> dict[str, float]:
+    """Return the distances that guided a task; none where they could not be relied on."""
+    return dict(relations.distances) if relations is not None and relations.reliable else {}
+
+
 def _recipe(config: RunConfig, start: Start) -> TrainingConfig:
     """Return how a task is trained; modules that start from an earlier task's have a rate of their own."""
     recipe = config.training
-    if start.parent is None or recipe.learning_rate is None:
+    if start.modules is None or recipe.learning_rate is None:
         return recipe
     rate = recipe.learning_rate * config.transfer.learning_rate_factor
     return msgspec.structs.replace(recipe, learning_rate=rate)
@@ -216,10 +235,14 @@ def _materialized(session: Session, begun: Begun) -> tuple[TaskTensors | None, T
         tensors.check(session.backbone.spec.dimensions, len(begun.ready.data.labels))
         return tensors, tensors.rounded(PACK_DTYPE)
     except InputError as error:
-        raise RunError(
-            f"task {begun.spec.name!r}: training diverged ({error}). Train it into another run with a lower "
-            "training.learning_rate"
-        ) from error
+        raise _diverged(begun, str(error)) from error
+
+
+def _diverged(begun: Begun, found: str) -> RunError:
+    return RunError(
+        f"task {begun.spec.name!r}: training diverged ({found}). Train it into another run with a lower "
+        "training.learning_rate or training.head_learning_rate"
+    )
 
 
 def _predictions(session: Session, begun: Begun, rounded: TaskTensors | None) -> NDArray[np.int64]:
@@ -240,10 +263,18 @@ def _floors(session: Session, begun: Begun) -> dict[str, Score]:
     return {name: Score.of(labels, data.test.targets) for name, labels in predicted.items()}
 
 
-def _trained(learner: TaskLearner) -> dict[str, torch.Tensor]:
-    """Return the trained parameters of a peer by name."""
-    module: torch.nn.Module = learner  # type: ignore[assignment]  # every learner is a module
-    return {name: _plain(each) for name, each in module.named_parameters() if each.requires_grad}
+def _peer(begun: Begun) -> dict[str, torch.Tensor]:
+    """Return the trained parameters of a peer by name.
+
+    Raises:
+        RunError: They are not finite.
+    """
+    module: torch.nn.Module = begun.lesson.learner  # type: ignore[assignment]  # every learner is a module
+    trained = {name: _plain(each) for name, each in module.named_parameters() if each.requires_grad}
+    broken = [name for name, each in trained.items() if not each.isfinite().all()]
+    if broken:
+        raise _diverged(begun, f"{broken[0]} is not finite")
+    return trained
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:

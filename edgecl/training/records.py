@@ -54,8 +54,11 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         floors: What classifiers on frozen features reach on the same items; empty if they were not measured.
         predictions_sha256: Of the predicted classes of the test items.
         parent: Earlier task whose modules it started from.
-        parent_gains: What each candidate for that gained over a fresh start, in points of its chooser, with the error.
+        parent_gains: What each candidate for that gained over a fresh start, with the error: percent points of
+            accuracy, or percent of the most that the score can be; none where the items say nothing.
         parent_evidence: What decided on the start, where the gains of earlier tasks were pooled with this one's.
+        guided_by: Distances to earlier tasks that guided its embedding; empty where none did, or none could be
+            relied on.
         validation: Accuracy on the items that were held back to choose the epoch, after each epoch, percent.
         size_bytes: Of the task's tensors as they are packed; of a peer, its parameters in the same type.
         shared_bytes: Of what all tasks share on the workstation, after this task.
@@ -82,6 +85,7 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parent: str | None = None
     parent_gains: dict[str, Gain] = {}
     parent_evidence: Gain | None = None
+    guided_by: dict[str, float] = {}
     validation: tuple[float, ...] = ()
     size_bytes: int | None = None
     shared_bytes: int = 0
@@ -89,18 +93,20 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files_sha256: dict[str, str] = {}
 
     @property
+    def is_balanced(self) -> bool:
+        """Whether balanced accuracy is the one to look at; older runs did not measure it."""
+        return self.dominated and self.balanced_accuracy is not None
+
+    @property
     def score(self) -> float:
         """The accuracy to look at, percent: balanced where one class dominates."""
-        if self.dominated and self.balanced_accuracy is not None:
-            return self.balanced_accuracy
-        return self.accuracy
+        balanced = self.balanced_accuracy if self.dominated else None
+        return self.accuracy if balanced is None else balanced
 
     @property
     def best_floor(self) -> float | None:
         """The best floor in the same measure, percent; None if floors were not measured."""
-        measures = [
-            floor.balanced_accuracy if self.dominated else floor.accuracy for floor in self.floors.values()
-        ]
+        measures = (floor.to_look_at(dominated=self.dominated) for floor in self.floors.values())
         return max(measures, default=None)
 
 
@@ -129,21 +135,35 @@ def decode_run(raw: bytes, path: Path) -> RunRecord:
     Raises:
         RunError: It is damaged.
     """
-    record = decode_record(raw, RunRecord, path)
+    record = decode_record(_in_words_of_today(raw), RunRecord, path)
     return msgspec.structs.replace(record, config=starting_at("identity", record.config))
 
 
+def _in_words_of_today(raw: bytes) -> bytes:
+    """Return `run.json` with the start of its tasks as it is called now; as it is if it is none."""
+    try:
+        tree = json.loads(raw)
+        transfer = tree["config"]["transfer"]
+        if transfer["start"] == "previous":
+            transfer |= {"start": "average", "average_rate": 1.0}
+        elif transfer["start"] == "gated":  # at first it was asked about single tasks, each for itself
+            tree["config"]["transfer"] = {"proposal": "tasks", "evidence": "task", **transfer}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return raw
+    return json.dumps(tree).encode()
+
+
 def require_same(found: RunRecord, wanted: RunRecord, folder: Path) -> None:
-    """Do nothing if a run folder was made with the settings that are wanted.
+    """Do nothing if a run folder was made with the settings that are wanted; what is measured besides may change.
 
     Raises:
         RunError: It was not; names what differs.
     """
+    config = msgspec.structs.replace(wanted.config, evaluation=found.config.evaluation)
     if found.fingerprint == wanted.fingerprint:  # then it does not matter where the backbone lies
-        place = msgspec.structs.replace(wanted.config.backbone, source=found.config.backbone.source)
-        wanted = msgspec.structs.replace(
-            wanted, config=msgspec.structs.replace(wanted.config, backbone=place)
-        )
+        place = msgspec.structs.replace(config.backbone, source=found.config.backbone.source)
+        config = msgspec.structs.replace(config, backbone=place)
+    wanted = msgspec.structs.replace(wanted, config=config)
     if found == wanted:
         return
     if found.fingerprint != wanted.fingerprint:
@@ -193,5 +213,10 @@ def decode_record(raw: bytes, kind: type[Record], path: Path) -> Record:
 
 
 def encode_record(record: msgspec.Struct) -> bytes:
-    """Return what a file of the folder holds."""
+    """Return what a file of the folder holds.
+
+    Raises:
+        ValueError: A number is not finite. JSON has no word for it, so that the folder could not be read again.
+    """
+    json.dumps(msgspec.to_builtins(record), allow_nan=False)
     return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecl.methods import Relations
-from edgecl.similarity import compare, task_distances
+from edgecl.similarity import Normalization, Similarity, compare, task_distances
 from edgecl.similarity.items import draw_items
-from edgecl.training.signature import nearest_tasks
-from edgecl.training.warm_start import features_under
+from edgecl.training.signature import Features, nearest_tasks
+from edgecl.training.warm_start import earlier_tasks, features_under
 
 if TYPE_CHECKING:
     from edgecl.training.ready import Ready
     from edgecl.training.session import Session
 
 
-def measure_relations(
-    session: Session, ready: Ready, bare: NDArray[np.floating[Any]], *, seed: int
-) -> Relations | None:
-    """Return measured distances to earlier tasks; None where the settings ask for no guidance.
+def measure_relations(session: Session, ready: Ready, bare: Features, *, seed: int) -> Relations | None:
+    """Return measured distances to earlier tasks; None where the settings ask for no guidance, or nothing is before it.
 
-    For ablations the labels are permuted before they are compared, or the distances are random.
+    For ablations the labels are permuted before they are compared, or the distances are random. Whether they may guide
+    is decided by the measured ones in every case, so that ablations differ in the distances alone.
 
     Args:
         session: The run with its earlier tasks.
@@ -32,20 +33,30 @@ def measure_relations(
         seed: Of samples and of ablations.
     """
     generator = session.config.generator
-    if session.config.method.name != "adaprefix++" or generator.guidance == "none" or not session.run.names:
+    is_guided = session.config.method.name == "adaprefix++" and generator.guidance != "none"
+    if not is_guided or not earlier_tasks(session):
         return None
     names = nearest_tasks(session.run, bare, at_most=session.config.transfer.candidates)
-    random = np.random.default_rng([seed, 3])
-    if generator.guidance_from == "random":
-        return Relations(dict(zip(names, random.uniform(0.25, 4.0, len(names)), strict=True)), reliable=True)
-    targets = ready.data.train.targets
-    rows = draw_items(targets, seed=seed)
-    labels = targets[rows]
-    if generator.guidance_from == "permuted":
-        labels = random.permutation(labels)
-    items = [ready.prepared.train[row] for row in rows]
-    comparison = compare(
-        {name: features_under(session, items, session.run.tensors(name)) for name in names}, labels, seed=seed
-    )
+    rows = draw_items(ready.data.train.targets, seed=seed)
+    items, labels = [ready.prepared.train[row] for row in rows], ready.data.train.targets[rows]
+    sources = {name: features_under(session, items, session.run.tensors(name)) for name in names}
+    comparison = compare(sources, labels, seed=seed)
     distances = task_distances(comparison, normalization=generator.guidance_normalization)
+    if comparison.reliable and generator.guidance_from != "h_lwc":
+        random = np.random.default_rng([seed, 3])
+        distances = (
+            random.uniform(0.25, 4.0, len(names))
+            if generator.guidance_from == "random"
+            else _permuted(sources, random.permutation(labels), generator.guidance_normalization, seed=seed)
+        )
     return Relations(dict(zip(names, distances.tolist(), strict=True)), reliable=comparison.reliable)
+
+
+def _permuted(
+    sources: Mapping[str, Features], labels: NDArray[np.int64], normalization: Normalization, *, seed: int
+) -> NDArray[np.float64]:
+    """Return the distances [J] by labels that say nothing; as they come out, though nobody would rely on them."""
+    comparison = compare(sources, labels, seed=seed)
+    if not all(isinstance(result, Similarity) for result in comparison.sources.values()):
+        return np.ones(len(sources))
+    return task_distances(replace(comparison, doubts=()), normalization=normalization)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,7 +13,7 @@ from edgecl.errors import DataError, EdgeclError
 from edgecl.evaluation.class_incremental import lowest_entropy
 from edgecl.evaluation.scores import Score, predictions_digest
 from edgecl.training.features import features, predictions
-from edgecl.training.ready import Ready, prepare
+from edgecl.training.ready import KEPT_BYTES, Ready, prepare
 from edgecl.training.records import AfterTask, TaskRecord
 from edgecl.training.run import PACK_DTYPE
 from edgecl_runtime.heads import linear_scores
@@ -29,66 +29,97 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+class Tests(NamedTuple):
+    """The test items of a task as the backbone reads them, and their classes [N]."""
+
+    prepared: list[NDArray[np.generic]]
+    targets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, ready: Ready) -> Tests:
+        """Return those of a task that was read and decoded."""
+        return cls(ready.prepared.test, ready.data.test.targets)
+
+
 class Revisit:
-    """Keeps the test items of the tasks of a stream."""
+    """Keeps the test items of the tasks of a stream that will be asked for again, as far as memory goes."""
 
     def __init__(self, session: Session, specs: Sequence[TaskSpec]) -> None:
         self._session = session
         self._specs = {spec.name: spec for spec in specs}
-        self._tests: dict[str, tuple[list[NDArray[np.generic]], NDArray[np.int64]]] = {}
+        self._tests: dict[str, Tests] = {}
 
     def keep(self, name: str, ready: Ready) -> None:
-        """Remember the test items of a task."""
-        self._tests[name] = (ready.prepared.test, ready.data.test.targets)
+        """Remember the test items of a task if they will be asked for and fit into memory."""
+        kept = sum(item.nbytes for tests in self._tests.values() for item in tests.prepared)
+        size_bytes = sum(item.nbytes for item in ready.prepared.test)
+        if self._is_wanted(is_last=True) and kept + size_bytes <= KEPT_BYTES:
+            self._tests[name] = Tests.of(ready)
 
     def after(self, name: str, method: Method, *, is_last: bool) -> None:
         """Test every finished task of the stream, if the settings ask for it after this one."""
-        wanted = self._session.config.evaluation.matrix
         if not self._session.run.has_tensors(name):
             return  # a peer: nothing is shared, and nothing is stored that could be tested again
-        if wanted == "full" or (wanted == "last" and is_last):
+        if self._is_wanted(is_last=is_last):
             self._measure(name, method, is_last=is_last)
 
     def catch_up(self, *, is_last: bool) -> None:
         """Test after the newest task of the stream what a process that was killed did not come to test."""
         run = self._session.run
         name = run.names[-1] if run.names else None
-        is_missing = name in self._specs and run.after(name) is None
+        is_missing = name in self._specs and self._is_lacking(run.after(name), is_last=is_last)
         self._session.workers.wait()
         if name is not None and is_missing:
             self.after(name, self._session.method(), is_last=is_last)
 
+    def _is_wanted(self, *, is_last: bool) -> bool:
+        """Say whether tasks are tested again after one; who asks for what is reached untold asks for this too."""
+        wanted = self._session.evaluation
+        return wanted.matrix == "full" or (is_last and (wanted.matrix == "last" or wanted.class_incremental))
+
+    def _is_lacking(self, after: AfterTask | None, *, is_last: bool) -> bool:
+        """Say whether something was not measured that is asked for now."""
+        is_untold = is_last and self._session.evaluation.class_incremental
+        return after is None or (is_untold and not after.class_incremental)
+
     def _measure(self, name: str, method: Method, *, is_last: bool) -> None:
         run, is_alone = self._session.run, self._session.config.method.alone
+        records = run.tasks
         now, unchanged, drift = {}, {}, {}
-        for record in run.tasks:
-            if not self._has_tests(record):
+        for place, record in enumerate(records):
+            self._session.report.testing(name, place, len(records))
+            tests = self._tests_of(record)
+            if tests is None:
                 continue
             shipped = run.tensors(record.name)
             current = shipped if is_alone else method.current(record.name, shipped)
-            predicted = predicted_now = self._predictions(record.name, shipped)
+            predicted = predicted_now = self._predictions(tests, shipped)
             if current is not shipped:
-                predicted_now = self._predictions(record.name, current)
-            now[record.name] = Score.of(predicted_now, self._tests[record.name][1])
+                predicted_now = self._predictions(tests, current)
+            now[record.name] = Score.of(predicted_now, tests.targets)
             if record.predictions_sha256 is not None:
                 unchanged[record.name] = predictions_digest(predicted) == record.predictions_sha256
             drift[record.name] = _relative_change(current, shipped)
+        self._session.report.testing(name, len(records), len(records))
         after = AfterTask(now, unchanged, drift)
-        if is_last and self._session.config.evaluation.class_incremental:
-            after = self._agnostic(after)
+        if is_last and self._session.evaluation.class_incremental:
+            after = self._agnostic(name, after)
         if now and self._session.workers.is_first:
             run.save_after(name, after)
         self._session.workers.wait()
 
-    def _agnostic(self, after: AfterTask) -> AfterTask:
+    def _agnostic(self, last: str, after: AfterTask) -> AfterTask:
         """Add the accuracy on each task's test items when every task answers and the surest is believed."""
         run, names = self._session.run, tuple(after.now)
         tensors = [run.tensors(name).rounded(PACK_DTYPE) for name in names]
         both, class_alone = {}, {}
         for place, name in enumerate(names):
-            prepared, targets = self._tests[name]
-            tasks, classes = lowest_entropy([self._scores(prepared, each) for each in tensors])
-            is_right = classes == targets
+            self._session.report.testing(f"{last}, task not told", place, len(names))
+            tests = self._tests_of(run.task(name))
+            if tests is None:
+                continue  # gone since it was tested a moment ago, which was said
+            tasks, classes = lowest_entropy([self._scores(tests.prepared, each) for each in tensors])
+            is_right = classes == tests.targets
             both[name] = 100.0 * float((is_right & (tasks == place)).mean())
             class_alone[name] = 100.0 * float(is_right.mean())
         has_same_classes = len({run.task(name).labels for name in names}) == 1
@@ -101,16 +132,19 @@ class Revisit:
         found = features(backbone.module, prepared, preprocessor=backbone.preprocessor, task=task)
         return linear_scores(found, task.head_weight, task.head_bias)
 
-    def _has_tests(self, record: TaskRecord) -> bool:
-        """Say whether the test items of a task are at hand; those of a task finished earlier are read again."""
+    def _tests_of(self, record: TaskRecord) -> Tests | None:
+        """Return the test items of a task, read again where they are not kept; None if they are gone."""
         name = record.name
-        if name not in self._tests and name in self._specs:
-            try:
-                self.keep(name, self._read_again(record))
-            except EdgeclError as error:
-                _log.warning("task %r is not tested again: %s", name, error)
-                del self._specs[name]
-        return name in self._tests
+        if name in self._tests or name not in self._specs:
+            return self._tests.get(name)
+        try:
+            ready = self._read_again(record)
+        except EdgeclError as error:
+            _log.warning("task %r is not tested again: %s", name, error)
+            del self._specs[name]
+            return None
+        self.keep(name, ready)
+        return Tests.of(ready)
 
     def _read_again(self, record: TaskRecord) -> Ready:
         """Read the items of a task that was finished earlier.
@@ -130,10 +164,9 @@ class Revisit:
             )
         return ready
 
-    def _predictions(self, name: str, tensors: TaskTensors) -> NDArray[np.int64]:
-        backbone = self._session.backbone
-        prepared, rounded = self._tests[name][0], tensors.rounded(PACK_DTYPE)
-        return predictions(backbone.module, prepared, preprocessor=backbone.preprocessor, task=rounded)
+    def _predictions(self, tests: Tests, tensors: TaskTensors) -> NDArray[np.int64]:
+        backbone, rounded = self._session.backbone, tensors.rounded(PACK_DTYPE)
+        return predictions(backbone.module, tests.prepared, preprocessor=backbone.preprocessor, task=rounded)
 
 
 def _relative_change(now: TaskTensors, shipped: TaskTensors) -> float:

@@ -250,13 +250,18 @@ class Run:
         write_durably(self.folder / "metrics.json", json.dumps(self.metrics(), indent=2).encode() + b"\n")
 
     def metrics(self) -> dict[str, object]:
-        """Return accuracy (percent), training time and steps of every finished task, and the average accuracy."""
+        """Return what every finished task reached (percent), its training time and steps, and the averages.
+
+        The score is the accuracy, balanced over the classes where one of them holds most of the test items.
+        """
         tasks = self.tasks
         return {
             "average_accuracy": sum(task.accuracy for task in tasks) / len(tasks) if tasks else None,
+            "average_score": sum(task.score for task in tasks) / len(tasks) if tasks else None,
             "tasks": [
                 {
                     "task": task.name,
+                    "score": task.score,
                     "accuracy": task.accuracy,
                     "balanced_accuracy": task.balanced_accuracy,
                     "best_floor": task.best_floor,

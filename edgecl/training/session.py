@@ -9,17 +9,30 @@ from edgecl.methods import Method, build_method
 
 if TYPE_CHECKING:
     from edgecl.backbones.huggingface import Backbone
-    from edgecl.config import RunConfig
+    from edgecl.config import EvaluationConfig, RunConfig
     from edgecl.training.run import Run
     from edgecl.training.train import TrainingReport
     from edgecl.training.workers import Workers
 
 
 class Session:
-    """One process that trains a run."""
+    """One process that trains a run.
 
-    def __init__(self, run: Run, backbone: Backbone, report: TrainingReport, workers: Workers) -> None:
+    Attributes:
+        evaluation: What is measured now; the run may have been made with other wishes.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        backbone: Backbone,
+        report: TrainingReport,
+        workers: Workers,
+        *,
+        evaluation: EvaluationConfig | None = None,
+    ) -> None:
         self.run, self.backbone, self.report, self.workers = run, backbone, report, workers
+        self.evaluation = evaluation or run.record.config.evaluation
         self._method: Method | None = None
 
     @property

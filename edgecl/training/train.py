@@ -48,6 +48,10 @@ class TrainingReport(Protocol):
         """A task was trained, measured and stored."""
         ...
 
+    def testing(self, after: str, done: int, total: int) -> None:
+        """So many of the tasks that are tested again after a task were tested."""
+        ...
+
 
 def train_stream(
     config: RunConfig, tasks: Sequence[TaskSpec], folder: Path, *, report: TrainingReport
@@ -83,12 +87,14 @@ def train_stream(
     if workers.is_first:
         Run.create(folder, record)
     workers.wait()
-    session = Session(Run.open(folder), backbone, report, workers)
+    session = Session(Run.open(folder), backbone, report, workers, evaluation=config.evaluation)
+    revisit = Revisit(session, tasks)
     with _training(session):
         if not config.method.jointly:
-            _train_in_order(session, missing, checked, Revisit(session, tasks))
+            _train_in_order(session, missing, checked, revisit)
         else:
             train_jointly(session, missing, checked)
+            revisit.catch_up(is_last=True)
     return session.run
 
 

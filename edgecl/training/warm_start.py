@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from edgecl.similarity import Similarity, estimate
 from edgecl.training.averages import averaged, family, mixed
 from edgecl.training.features import features
-from edgecl.training.gate import Gain, choose_parent, fold_hits, gains, gate_items, pooled, score_gains
+from edgecl.training.gate import (
+    Choice,
+    Gain,
+    choose_parent,
+    fold_hits,
+    gains,
+    gate_items,
+    pooled,
+    score_gains,
+)
 from edgecl.training.signature import Features, nearest_tasks
 
 if TYPE_CHECKING:
@@ -25,81 +34,93 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The choice for a task.
+    """Where a task starts.
 
     Attributes:
-        modules: Earlier task that it starts from, the newest one of several, and the tensors; None for the identity.
-        gains: What each proposal gained on the new task's items.
-        evidence: What decided instead, where earlier tasks count too.
+        choice: What was decided.
+        modules: The chosen earlier task and the tensors; None for the identity.
     """
 
+    choice: Choice = field(default_factory=Choice)
     modules: tuple[str, TaskTensors] | None = None
-    gains: Mapping[str, Gain] = field(default_factory=dict)
-    evidence: Gain | None = None
-
-    @property
-    def parent(self) -> str | None:
-        """The earlier task's name."""
-        return None if self.modules is None else self.modules[0]
 
 
-def choose_start(session: Session, ready: Ready, bare: Features) -> Start:
-    """Return where a new task starts, by the run's settings; trained alone or jointly it has nothing before it.
+def earlier_tasks(session: Session) -> tuple[str, ...]:
+    """Return the finished tasks that a new one can build on: none where it learns alone or jointly."""
+    method = session.config.method
+    return () if method.alone or method.jointly else session.run.names
+
+
+def choose_start(session: Session, ready: Ready, bare: Features, *, chosen: Choice | None = None) -> Start:
+    """Return where a new task starts, by the run's settings; all processes go by what the first one decides.
 
     Args:
         session: The run with its earlier tasks.
         ready: The new task.
         bare: Features of its training items without a task, [N, D].
+        chosen: What was decided before training was stopped; then nothing is measured.
     """
-    run, transfer, method = session.run, session.config.transfer, session.config.method
-    if transfer.start == "identity" or method.alone or method.jointly or not run.names:
+    run, transfer = session.run, session.config.transfer
+    if transfer.start == "identity" or not earlier_tasks(session):
         return Start()
-    if transfer.start == "average":
-        return Start(_average(run, transfer))
+    choice = session.workers.of_first(chosen or _decide(session, ready, bare))
+    if choice.parent is None:
+        return Start(choice)
+    return Start(choice, (choice.parent, _modules(run, bare, transfer, choice.parent)))
+
+
+def _decide(session: Session, ready: Ready, bare: Features) -> Choice:
+    run, transfer = session.run, session.config.transfer
     proposed = _proposed(run, bare, transfer)
+    if transfer.start == "average":
+        return Choice(proposed[0])
     rows = gate_items(ready.data.train.targets)
     items = [ready.prepared.train[row] for row in rows]
-    under = {name: features_under(session, items, task) for name, task in proposed.items()}
+    under = {name: features_under(session, items, _modules(run, bare, transfer, name)) for name in proposed}
     compared = _gains_by_folds if transfer.chooser == "folds" else _gains_by_score
     measured = compared(bare[rows], under, ready.data.train.targets[rows])
     if transfer.proposal != "tasks" and transfer.evidence == "stream":
-        return _by_the_stream(run, transfer, proposed, measured)
+        return _by_the_stream(run, transfer, proposed[0], measured)
     parent = choose_parent(measured, margin=transfer.margin, prefer=transfer.prefer)
-    return Start(None if parent is None else (parent, proposed[parent]), measured)
+    return Choice(parent, measured)
 
 
-def _by_the_stream(
-    run: Run, transfer: TransferConfig, proposed: Mapping[str, TaskTensors], measured: Mapping[str, Gain]
-) -> Start:
-    """Return what is proposed if the tasks so far speak for it together, and the new one does not speak against it."""
-    if not measured:
-        return Start()  # so few items give no number
-    ((name, gain),) = measured.items()
-    evidence = pooled([*(past for task in run.tasks for past in task.parent_gains.values()), gain])
+def _by_the_stream(run: Run, transfer: TransferConfig, name: str, measured: Mapping[str, Gain]) -> Choice:
+    """Return what is proposed if the tasks so far speak for it together, and the new one does not speak against it.
+
+    Where the new one's items are too few to say anything, the others speak alone.
+    """
+    known = [*(past for task in run.tasks for past in task.parent_gains.values()), *measured.values()]
+    if not known:
+        return Choice()
+    evidence = pooled(known)
     is_wanted = evidence.points > max(0.0, transfer.margin * evidence.error)
-    is_opposed = gain.points < -transfer.margin * gain.error
-    return Start((name, proposed[name]) if is_wanted and not is_opposed else None, measured, evidence)
+    is_opposed = any(gain.points < -transfer.margin * gain.error for gain in measured.values())
+    return Choice(name if is_wanted and not is_opposed else None, measured, evidence)
 
 
-def _average(run: Run, transfer: TransferConfig) -> tuple[str, TaskTensors]:
-    """Return the average of the family, under the name of its newest task."""
-    return family(run)[-1], averaged(run, rate=transfer.average_rate)
+def _proposed(run: Run, bare: Features, transfer: TransferConfig) -> tuple[str, ...]:
+    """Return the earlier tasks that what a task may start from is called after: of a mean the newest one."""
+    if transfer.start == "gated" and transfer.proposal == "tasks":
+        return nearest_tasks(run, bare, at_most=transfer.candidates)
+    return family(run)[-1:]
 
 
-def _proposed(run: Run, bare: Features, transfer: TransferConfig) -> dict[str, TaskTensors]:
-    """Return what a task may start from, by the name of the earlier task that it would be called after."""
-    if transfer.proposal == "average":
-        return dict([_average(run, transfer)])
-    if transfer.proposal == "mixture":
-        return {family(run)[-1]: mixed(run, bare)}
-    return {name: run.tensors(name) for name in nearest_tasks(run, bare, at_most=transfer.candidates)}
+def _modules(run: Run, bare: Features, transfer: TransferConfig, parent: str) -> TaskTensors:
+    """Return what is proposed under the name of an earlier task."""
+    if transfer.start == "average" or transfer.proposal == "average":
+        return averaged(run, rate=transfer.average_rate)
+    return mixed(run, bare) if transfer.proposal == "mixture" else run.tensors(parent)
 
 
 def _gains_by_folds(
     bare: Features, candidates: Mapping[str, Features], targets: NDArray[np.int64]
 ) -> dict[str, Gain]:
+    """Return the gains in accuracy; none where no item can be held out."""
+    identity = fold_hits(bare, targets)
     hits = {name: fold_hits(features, targets) for name, features in candidates.items()}
-    return gains(fold_hits(bare, targets), hits)
+    known = {name: each for name, each in hits.items() if each is not None}
+    return gains(identity, known) if identity is not None else {}
 
 
 def _gains_by_score(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -17,6 +17,8 @@ from edgecl.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+Value = TypeVar("Value")
 
 GPU_BACKENDS = "cuda:nccl,cpu:gloo"
 """Whatever device the settings name, its tensors can be summed."""
@@ -96,6 +98,15 @@ class Workers:
 
         here = torch.tensor(value, dtype=torch.float64, device=PartialState().device)
         return float(reduce(here, reduction="sum"))
+
+    def of_first(self, value: Value) -> Value:
+        """Return the first process' value: by rounding alone, each might decide something else."""
+        if self.count == 1:
+            return value
+        from accelerate.utils import broadcast_object_list
+
+        agreed: Value = broadcast_object_list([value])[0]
+        return agreed
 
     def wait(self) -> None:
         """Return when every process has come here."""

@@ -170,6 +170,8 @@ def _metrics(record: TaskRecord, passed: Passed) -> dict[str, float]:
     found = {}
     if passed.loss is None or passed.loss.pack_type == PACK_DTYPE:
         found = {"accuracy": record.accuracy, "test_items": float(record.test_items)}
+        if record.is_balanced:
+            found["balanced_accuracy"] = record.score
     if passed.parity is not None:
         found |= {
             "parity_max_difference": passed.parity.max_difference,

@@ -14,6 +14,14 @@ def test_a_finished_task_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "bolts: 80.0 % on 20 test items, 10 s\n"
 
 
+def test_where_one_class_dominates_the_line_has_the_balanced_accuracy(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with TrainingConsole() as console:
+        console.finished(make_record("tiles", accuracy=90.0, balanced_accuracy=61.0, dominated=True))
+    assert capsys.readouterr().err == "tiles: 61.0 % balanced on 20 test items, 10 s\n"
+
+
 def test_the_line_of_a_task_says_that_it_started_from_earlier_ones(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

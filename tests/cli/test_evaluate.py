@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from edgecl.evaluation.evaluate import TaskAccuracy
+from edgecl.evaluation.floors import Floors
 from tests.cli.conftest import Call
 from tests.exported import Field, make_data, make_stream
 
@@ -13,7 +15,7 @@ def test_accuracy_stands_beside_its_floors(image_field: Field, call: Call) -> No
     called = call("evaluate", image_field.bundle, "--stream", image_field.stream)
     title, columns, *rows = called.out.splitlines()
     assert called.code == 0
-    assert columns.split() == ["task", "accuracy", "%", "floor", "gain", "ridge", "LDA", "logistic"]
+    assert columns.split() == ["task", "accuracy", "floor", "gain", "ridge", "LDA", "logistic"]
     assert [row.split()[0] for row in rows] == [*image_field.tasks, "average"]
     assert str(image_field.bundle) in title
 
@@ -34,7 +36,13 @@ def test_gain_is_what_a_task_has_above_its_best_floor(image_field: Field, call: 
     called = call("evaluate", image_field.bundle, "--stream", image_field.stream, "--json")
     for task in called.json["tasks"]:
         assert task["best_floor"] == max(task["floors"].values())
-        assert task["gain"] == task["accuracy"] - task["best_floor"]
+        assert task["gain"] == task["score"] - task["best_floor"]
+
+
+def test_where_one_class_dominates_the_balanced_accuracy_is_above_its_floor() -> None:
+    floors = Floors(ridge=50.0, lda=55.0, logistic=40.0)
+    task = TaskAccuracy("tiles", 90.0, 61.0, dominated=True, floors=floors, test_items=20)
+    assert (task.score, task.gain) == (61.0, 6.0)
 
 
 def test_averages_are_over_the_tasks_and_progress_is_on_standard_error(

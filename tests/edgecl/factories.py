@@ -243,6 +243,7 @@ class Recorder:
         self.checked: list[tuple[str, int, int]] = []
         self.epochs: list[tuple[str, int]] = []
         self.records: list[TaskRecord] = []
+        self.tested: list[tuple[str, int, int]] = []
 
     def checking(self, task: str, done: int, total: int) -> None:
         self.checked.append((task, done, total))
@@ -252,3 +253,6 @@ class Recorder:
 
     def finished(self, record: TaskRecord) -> None:
         self.records.append(record)
+
+    def testing(self, after: str, done: int, total: int) -> None:
+        self.tested.append((after, done, total))

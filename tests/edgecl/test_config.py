@@ -141,6 +141,21 @@ def test_a_value_out_of_range_names_its_key(key: str, value: object, expected: s
         read_config(None, overrides={key: value})
 
 
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ({"method.jointly": True, "method.alone": True}, ("method.alone", "method.jointly")),
+        ({"training.patience": 3}, ("training.patience", "training.validation_fraction")),
+    ],
+)
+def test_settings_that_cannot_both_be_meant_are_refused(
+    overrides: dict[str, object], named: tuple[str, str]
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        resolve(read_config(None, overrides=overrides), "image")
+    assert all(key in str(refused.value) for key in named)
+
+
 def test_a_value_out_of_range_in_a_file_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"recipe.toml: .* at `\$\.training\.epochs`"):
         read_config(write(tmp_path, "[training]\nepochs = 0\n"), overrides={})

@@ -69,3 +69,12 @@ def test_the_scale_of_a_column_does_not_matter_to_ridge_and_logistic_regression(
     plain = frozen_feature_floors(train_x, train_y, test_x, test_y)
     scaled = frozen_feature_floors(train_x * scale, train_y, test_x * scale, test_y)
     assert (scaled.ridge, scaled.logistic) == pytest.approx((plain.ridge, plain.logistic), abs=2.0)
+
+
+def test_where_one_class_dominates_floors_are_balanced() -> None:
+    train_x, train_y = make_features(items=90, gap=20.0, seed=0)
+    test_x, test_y = make_features(items=30, gap=20.0, seed=1)
+    kept = [*np.flatnonzero(test_y == 0).tolist(), int(np.flatnonzero(test_y == 1)[0])]
+    wrong = np.where(test_y == 1, 2, test_y)
+    floors = frozen_feature_floors(train_x, train_y, test_x[kept], wrong[kept])
+    assert floors.best == pytest.approx(50.0)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from edgecl.generators import (
     Generator,
+    GrowingGenerator,
     IntervalConfig,
     IntervalGenerator,
     RecurrentConfig,
@@ -60,6 +61,18 @@ def make_recurrent(
     """Return a recurrent hypernetwork, of prefixes of length 2 unless a plan is given."""
     plan = plan or prefix_plan(dimensions, length=2)
     return RecurrentGenerator(dimensions, plan, config or RecurrentConfig(), generator=seeded(seed))
+
+
+def make_growing(
+    config: RecurrentConfig | None = None,
+    *,
+    dimensions: Dimensions = SMALL,
+    plan: RowPlan | None = None,
+    seed: int = 0,
+) -> GrowingGenerator:
+    """Return a growing hypernetwork, of prefixes of length 2 unless a plan is given."""
+    plan = plan or prefix_plan(dimensions, length=2)
+    return GrowingGenerator(dimensions, plan, config or RecurrentConfig(), generator=seeded(seed))
 
 
 def make_interval(

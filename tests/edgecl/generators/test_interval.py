@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgecl.errors import RunError
-from edgecl.generators import IntervalConfig, adapter_plan, universal_embedding
+from edgecl.generators import BoundedRows, IntervalConfig, adapter_plan
 from edgecl.generators.interval import Box, through_linear, through_relu
 from tests.edgecl.generators.factories import DEIT_T, SMALL, make_embeddings, make_interval, seeded
 
@@ -84,28 +83,21 @@ def test_a_nested_box_has_the_published_centre_and_radius() -> None:
 
 def test_nested_boxes_of_any_tasks_have_points_in_common() -> None:
     """At least ε / 2E to each side of a centre, and zero is one of them."""
-    common = universal_embedding(make_boxes(tasks=50, config=NESTED))
-    assert (common.radius >= 0.015625 - 1e-7).all()
-    assert (common.centre.abs() <= common.radius).all()
+    centre, radius = make_boxes(tasks=50, config=NESTED)
+    low, high = (centre - radius).amax(dim=0), (centre + radius).amin(dim=0)
+    assert ((high - low) / 2 >= 0.015625 - 1e-7).all()
+    assert (low <= 0).all()
+    assert (high >= 0).all()
 
 
-def test_the_universal_embedding_lies_in_every_box() -> None:
-    boxes = make_boxes(tasks=50, config=NESTED)
-    common = universal_embedding(boxes)
-    assert ((common.centre - boxes.centre).abs() <= boxes.radius + 1e-7).all()
-
-
-def test_the_universal_embedding_is_in_the_middle_of_what_is_common() -> None:
-    boxes = Box(torch.tensor([[0.0, 5.0], [3.0, 5.0]]), torch.tensor([[2.0, 1.0], [2.0, 1.0]]))
-    common = universal_embedding(boxes)
-    assert torch.equal(common.centre, torch.tensor([1.5, 5.0]))
-    assert torch.equal(common.radius, torch.tensor([0.5, 1.0]))
-
-
-def test_boxes_that_do_not_meet_have_no_universal_embedding() -> None:
-    boxes = Box(torch.tensor([[0.0, 0.0], [0.0, 3.0]]), torch.ones(2, 2))
-    with pytest.raises(RunError, match="coordinate 1: found a gap of 1 between the boxes of 2 tasks"):
-        universal_embedding(boxes)
+def test_bounded_rows_are_lowest_middle_and_highest_of_every_block() -> None:
+    network = make_interval()
+    embeddings = make_embeddings(network, tasks=2)
+    low, middle, high = BoundedRows(network)(embeddings).unflatten(1, (3, 3)).unbind(dim=1)
+    expected = network.bounds(*network.box(embeddings))
+    assert torch.equal(low, expected.low)
+    assert torch.equal(middle, expected.middle)
+    assert torch.equal(high, expected.high)
 
 
 def test_place_and_radius_of_a_box_are_trained() -> None:

@@ -14,9 +14,11 @@ from edgecl.generators import (
     RowwiseConfig,
     adapter_from_rows,
     adapter_plan,
+    prefix_from_rows,
+    prefix_plan,
     rows_from_adapter,
 )
-from edgecl.modules import adapter_inputs
+from edgecl.modules import adapter_inputs, prefix_inputs
 from edgecl_runtime import Dimensions
 from tests.edgecl.factories import DIMENSIONS, FAMILY_NAMES, make_injected, make_inputs, make_task
 from tests.edgecl.generators.factories import (
@@ -29,13 +31,14 @@ from tests.edgecl.generators.factories import (
     VECTOR,
     VIT_L,
     make_embeddings,
+    make_growing,
     make_interval,
     make_recurrent,
     make_rowwise,
     seeded,
 )
 
-MAKERS = [make_rowwise, make_recurrent, make_interval]
+MAKERS = [make_rowwise, make_recurrent, make_growing, make_interval]
 EVERY = pytest.mark.parametrize("make", MAKERS)
 Make = Callable[..., Generator]
 
@@ -104,6 +107,21 @@ def test_generated_adapters_start_as_the_identity_to_the_bit(make: Make, family:
     prefix["adapter_up_bias"].zero_()
     with_adapter = prefix | adapter_inputs(*adapter_from_rows(rows))
     assert torch.equal(backbone(inputs, with_adapter), backbone(inputs, prefix))
+
+
+@EVERY
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+@torch.no_grad()
+def test_generated_prefixes_of_additive_attention_start_as_the_identity_to_rounding(
+    make: Make, family: str
+) -> None:
+    network = make(dimensions=DIMENSIONS, plan=prefix_plan(DIMENSIONS, length=5, attention="additive"))
+    (rows,) = network(make_embeddings(network, tasks=1))
+    backbone, inputs, bare = make_injected(family), make_inputs(family), make_task(prefix_length=0, rank=0)
+    backbone.use_attention("additive")
+    bare["adapter_up_bias"].zero_()
+    with_prefix = bare | prefix_inputs(*prefix_from_rows(rows, DIMENSIONS))
+    torch.testing.assert_close(backbone(inputs, with_prefix), backbone(inputs, bare), rtol=0.0, atol=2e-6)
 
 
 @EVERY

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from edgecl.errors import ConfigError
+from edgecl.generators.layout import PREFIX_STD
 from edgecl.methods.adaprefix_pp import AdaPrefixPP, GeneratedTask
 from edgecl.methods.rows import AdapterTarget
 from edgecl_runtime.tensors import TaskTensors
@@ -58,6 +59,12 @@ def begin_after(tasks: int, *, drift_tasks: int) -> tuple[GeneratedTask, list[Te
 def unprotected() -> float:
     """How far prefixes move where nothing keeps them."""
     return drift_of_the_first(drift_weight=0.0)
+
+
+def test_without_the_drift_loss_prefixes_move_further_than_they_were_wide_at_the_start(
+    unprotected: float,
+) -> None:
+    assert unprotected > PREFIX_STD
 
 
 def test_the_drift_loss_keeps_what_was_generated(unprotected: float) -> None:
@@ -112,6 +119,8 @@ def test_a_task_that_was_learned_keeps_its_embedding() -> None:
         {"task_embedding": "row"},
         {"task_embedding": "vector"},
         {"architecture": "recurrent"},
+        {"architecture": "recurrent", "recurrent_mode": "grow"},
+        {"architecture": "recurrent", "recurrent_learned_state": True},
         {"layout": "flat"},
         {"start": "default"},
         {"layer_embedding": "onehot"},

@@ -8,9 +8,10 @@ import torch
 from edgecl.errors import ConfigError
 from edgecl.methods import NewTask, Relations
 from edgecl.methods.adaprefix_pp import AdaPrefixPP, GeneratedTask
-from tests.edgecl.factories import DIMENSIONS, learn, make_new_task, make_settings
+from tests.edgecl.factories import DIMENSIONS, changed, learn, make_new_task, make_settings, trained
 
 MODES = ("distance", "decoder", "paper")
+RECURRENT = {"architecture": "recurrent", "task_embedding": "row"}
 
 
 def make_method(mode: str = "distance", **generator: Any) -> AdaPrefixPP:
@@ -97,3 +98,50 @@ def test_the_decoder_of_all_tasks_is_part_of_the_state() -> None:
 def test_embeddings_of_rows_cannot_be_guided() -> None:
     with pytest.raises(ConfigError, match="generator.guidance: .* Set generator.task_embedding=vector"):
         AdaPrefixPP(make_settings("adaprefix++", guidance="distance"), DIMENSIONS)
+
+
+@pytest.mark.parametrize(
+    ("mode", "generator"),
+    [
+        ("distance", {"generates": "adapter"}),
+        ("decoder", {"generates": "adapter"}),
+        ("paper", {"generates": "adapter"}),
+        ("distance", RECURRENT),
+        ("distance", RECURRENT | {"generates": "adapter"}),
+    ],
+)
+def test_a_guided_task_is_trained_in_all_its_parts_and_ends_elsewhere_than_an_unguided_one(
+    mode: str, generator: dict[str, Any]
+) -> None:
+    start = trained(begin(make_method(mode, **generator), make_guided()))
+    guided = trained(learn(make_method(mode, **generator), make_guided()))
+    unguided = trained(learn(make_method(mode, guidance_weight=0.0, **generator), make_guided()))
+    assert [name for name in start if torch.equal(start[name], guided[name])] == []
+    assert not torch.equal(guided["embedding"], unguided["embedding"])
+
+
+@pytest.mark.parametrize("mode", ["decoder", "paper"])
+def test_a_network_without_an_encoder_is_not_guided_through_a_decoder(mode: str) -> None:
+    with pytest.raises(
+        ConfigError, match=f"guidance: found '{mode}' beside generator.architecture=recurrent"
+    ):
+        make_method(mode, **RECURRENT)
+
+
+def test_weights_of_a_growing_task_cannot_be_guided() -> None:
+    with pytest.raises(ConfigError, match="found 'distance' for embeddings of weights"):
+        make_method("distance", **RECURRENT, recurrent_mode="grow")
+
+
+@pytest.mark.parametrize("mode", ["distance", "paper"])
+def test_one_candidate_alone_can_guide(mode: str) -> None:
+    learner = begin(make_method(mode, drift_weight=0.0), make_guided(a=0.5))
+    with torch.no_grad():
+        learner.embedding.add_(1.0)
+    assert learner.penalty(torch.optim.AdamW(learner.module_parameters()), 0) is not None
+
+
+def test_one_candidate_alone_cannot_be_decoded() -> None:
+    settings = make_settings("adaprefix++", guidance="decoder", task_embedding="vector")
+    with pytest.raises(ConfigError, match="transfer.candidates: found 1 beside generator.guidance=decoder"):
+        AdaPrefixPP(changed(settings, transfer={"candidates": 1}), DIMENSIONS)

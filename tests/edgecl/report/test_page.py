@@ -90,8 +90,8 @@ def test_tables_and_figures_scroll_by_themselves(drifted: Page) -> None:
 def test_numbers_are_those_of_the_records(tmp_path: Path) -> None:
     runs = [make_plain_run(tmp_path / f"plain-{seed}", 80.0 + seed, 70.0, seed=seed) for seed in (0, 1)]
     page = page_of(tmp_path, *runs)
-    summary = ["2", "75.2 ± 0.4", "60.0 ± 0.0", "+15.2 ± 0.4", "+0.0 ± 0.0", "–", "158 kB", "0 B"]
-    assert page.row("plain") == ["plain", *summary, "10.0 ± 0.0", "2 GB"]
+    accuracies = ["2", "75.2 ± 0.4", "60.0 ± 0.0", "+15.2 ± 0.4", "77.9 ± 0.5", "+0.0 ± 0.0"]
+    assert page.row("plain") == ["plain", *accuracies, "–", "158 kB", "0 B", "10.0 ± 0.0", "2 GB"]
     assert page.row("bolts") == ["bolts", "2", "40", "20", "60.0", "80.5 ± 0.7"]
 
 
@@ -105,7 +105,7 @@ def test_class_incremental_accuracy_is_shown_where_a_run_has_it(tmp_path: Path) 
     run = make_plain_run(tmp_path / "plain", 80.0, 70.0)
     save_after(run, "leaves", {}, class_incremental={"bolts": 50.0, "leaves": 41.0})
     page = page_of(tmp_path, run)
-    assert (page.row("arm")[7], page.row("plain")[7]) == ("class-incremental, %", "45.5")
+    assert (page.row("arm")[8], page.row("plain")[8]) == ("class-incremental, %", "45.5")
 
 
 def test_settings_that_differ_are_shown_for_each_arm(tmp_path: Path) -> None:
@@ -165,9 +165,24 @@ def test_arms_are_drawn_over_their_bytes(tmp_path: Path) -> None:
 def test_a_task_stands_below_the_one_it_started_from(tmp_path: Path) -> None:
     page = page_of(tmp_path, make_family(tmp_path))
     start = page.texts.index("gated, seed 0")
-    shown = [each for each in page.texts[start:] if each][:5]
-    assert shown == ["gated, seed 0", "bolts", "signs", "+4.2 ± 1.0 points", "leaves"]
+    meaning, *shown = [each for each in page.texts[start + 1 :] if each][:5]
+    assert meaning == "A task stands below the newest of those whose average it started from."
+    assert shown == ["bolts", "signs", "+4.2 ± 1.0 points", "leaves"]
     assert "parents-1" in page.figures
+
+
+def test_where_single_tasks_were_tried_a_task_stands_below_the_one_that_was_taken(tmp_path: Path) -> None:
+    settings = {"start": "gated", "proposal": "tasks", "chooser": "h_lwc"}
+    run = make_run(tmp_path / "gated", make_family(tmp_path).tasks, transfer=settings)
+    page = page_of(tmp_path, run)
+    assert "A task stands below the one it started from." in page.texts
+    assert "+4.2 ± 1.0 of h_lwc" in page.texts
+
+
+def test_an_arm_whose_memory_is_not_known_is_drawn_beside_one_whose_is(tmp_path: Path) -> None:
+    unknown = make_run(tmp_path / "old", [make_record("bolts", peak_bytes=None)])
+    known = make_run(tmp_path / "new", [make_record("bolts", peak_bytes=10**9)], method={"rank": 4})
+    assert "cost" in page_of(tmp_path, unknown, known).figures
 
 
 def test_a_start_by_what_the_stream_gained_shows_that_too(tmp_path: Path) -> None:

@@ -112,15 +112,43 @@ def test_forward_transfer_is_against_the_same_seed_learned_alone(tmp_path: Path)
     assert summary_of(run, alone=[alone, other]).transfer == Transfer(2.0, close(1.0), 2)
 
 
-def test_a_run_of_other_sizes_is_no_reference(tmp_path: Path) -> None:
-    alone = make_plain_run(tmp_path / "alone", 80.0, 70.0, method={"alone": True, "rank": 4})
+def test_what_earlier_tasks_do_may_differ_from_the_reference(tmp_path: Path) -> None:
+    alone = make_plain_run(tmp_path / "alone", 80.0, 70.0, 61.0, method={"alone": True})
+    guided = {"guidance": "distance", "drift_weight": 0.0}
+    start = {"start": "gated", "learning_rate_factor": 0.3}
+    run = make_plain_run(tmp_path / "run", 80.0, 73.0, 62.0, generator=guided, transfer=start)
+    assert summary_of(run, alone=[alone]).transfer == Transfer(2.0, close(1.0), 2)
+
+
+def test_a_run_of_another_recipe_is_no_reference_and_the_nearest_is_told(tmp_path: Path) -> None:
+    alone = [
+        make_plain_run(tmp_path / "long", 80.0, 70.0, training={"epochs": 20}),
+        make_plain_run(tmp_path / "small", 80.0, 70.0, training={"epochs": 20}, method={"rank": 4}),
+    ]
+    found = summary_of(make_plain_run(tmp_path / "run", 80.0, 73.0), alone=alone)
+    told = "no run of --alone has its recipe; the nearest differs in training.epochs (20, here 5)"
+    assert found.transfer == Missing(told)
+
+
+def test_a_run_of_another_seed_is_no_reference(tmp_path: Path) -> None:
+    alone = make_plain_run(tmp_path / "alone", 80.0, 70.0, seed=1)
     found = summary_of(make_plain_run(tmp_path / "run", 80.0, 73.0), alone=[alone])
-    assert found.transfer == Missing("no run of --alone has its method, sizes and seed")
+    assert found.transfer == Missing("the runs of --alone with its recipe have other seeds")
+
+
+def test_tasks_that_are_left_out_do_not_count_in_forward_transfer(tmp_path: Path) -> None:
+    easy = {"floors": make_floors(99.0), "accuracy": 99.0}
+    records = [make_record("bolts"), make_record("leaves", 1, **easy), make_record("signs", 2)]
+    alone = make_plain_run(tmp_path / "alone", 80.0, 9.0, 77.0, method={"alone": True})
+    found = summary_of(make_run(tmp_path / "run", records), alone=[alone]).transfer
+    assert isinstance(found, Transfer)
+    assert (found.points, found.count) == (3.0, 1)
 
 
 def test_two_references_for_one_seed_are_refused(tmp_path: Path) -> None:
     alone = [
-        make_plain_run(tmp_path / f"alone-{epochs}", 80.0, training={"epochs": epochs}) for epochs in (1, 2)
+        make_plain_run(tmp_path / "told", 80.0, method={"alone": True}),
+        make_plain_run(tmp_path / "plain", 80.0),
     ]
     with pytest.raises(ConfigError, match="found seed 0, as in .*Leave one of the two out"):
         summary_of(make_plain_run(tmp_path / "run", 80.0), alone=alone)
@@ -144,7 +172,9 @@ def test_class_incremental_accuracy_needs_every_task_among_the_answers(tmp_path:
     run = make_run(tmp_path / "run", records)
     save_after(run, "leaves", {}, class_incremental={"leaves": 70.0})
     found = summary_of(run).class_incremental
-    assert found == Missing("not measured for every task (evaluation.class_incremental)")
+    assert found == Missing(
+        "not measured for every task (a peer that keeps nothing, or evaluation.class_incremental)"
+    )
 
 
 def test_of_tasks_with_the_same_classes_the_class_alone_is_judged_too(tmp_path: Path) -> None:
@@ -172,7 +202,7 @@ def test_what_one_arm_measured_is_said_to_be_missing_in_the_other(tmp_path: Path
     save_after(run, "bolts", {}, class_incremental={"bolts": 80.0})
     comparison = compare([run, make_plain_run(tmp_path / "wide", 80.0, method={"rank": 32})])
     said = remarks([summarize(arm, comparison) for arm in comparison.arms])
-    missing = "not measured for every task (evaluation.class_incremental)"
+    missing = "not measured for every task (a peer that keeps nothing, or evaluation.class_incremental)"
     assert f"No class-incremental for wide: {missing}." in said
 
 

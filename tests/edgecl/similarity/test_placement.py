@@ -49,14 +49,9 @@ def test_halved_distances_give_the_same_point_and_a_gamma_of_2(seed: int) -> Non
     assert placement.gamma == pytest.approx(2.0, abs=1e-5)
 
 
-def test_the_weight_of_a_task_is_one_over_its_distance() -> None:
-    np.testing.assert_allclose(placed(CORNERS, TO_1_1).weights, 1.0 / TO_1_1)
-
-
-def test_unreliable_distances_count_as_1_and_turn_guidance_off() -> None:
+def test_unreliable_distances_count_as_1() -> None:
     unreliable = place(CORNERS, TO_1_1, reliable=False, seed=0)
     equal = placed(CORNERS, np.ones(3))
-    assert unreliable.weights.tolist() == [0.0, 0.0, 0.0]
     assert (unreliable.embedding == equal.embedding).all()
 
 
@@ -101,7 +96,7 @@ def test_the_first_task_is_standard_normal() -> None:
     embeddings = np.array([each.embedding for each in placements])
     assert embeddings.mean() == pytest.approx(0.0, abs=0.05)
     assert embeddings.std() == pytest.approx(1.0, abs=0.05)
-    assert (placements[0].weights.shape, placements[0].gamma) == ((0,), 8.0)
+    assert placements[0].gamma == 8.0
 
 
 @pytest.mark.parametrize(("distance", "length"), [(1.0, 8.0), (0.5, 4.0)])

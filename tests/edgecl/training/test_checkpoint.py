@@ -9,11 +9,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import load, save
 from torch import nn
 
 from edgecl.errors import RunError
-from edgecl.training.checkpoint import Best, Progress, load_checkpoint, save_checkpoint
+from edgecl.modules import Head
+from edgecl.training.checkpoint import Best, Progress, load_checkpoint, read_choice, save_checkpoint
+from edgecl.training.gate import Choice, Gain
+from tests.edgecl.factories import make_scale
 
 PROGRESS = Progress(epochs=2, losses=(1.5, 0.5), seconds=3.25)
 
@@ -31,10 +35,12 @@ def make_state(*, steps: int, width: int = 3) -> tuple[nn.Linear, torch.optim.Ad
     return layer, optimizer
 
 
-def write(folder: Path, *, steps: int = 2) -> Path:
+def write(folder: Path, *, steps: int = 2, choice: Choice | None = None) -> Path:
     layer, optimizer = make_state(steps=steps)
     path = folder / "checkpoint.safetensors"
-    save_checkpoint(path, learner=layer, optimizer=optimizer, progress=PROGRESS, identity="mine")
+    save_checkpoint(
+        path, learner=layer, optimizer=optimizer, progress=PROGRESS, identity="mine", choice=choice
+    )
     return path
 
 
@@ -140,6 +146,52 @@ def test_what_is_frozen_is_not_stored(tmp_path: Path) -> None:
     stored = load(path.read_bytes())
     assert "learner.weight" in stored
     assert "learner.bias" not in stored
+
+
+def make_head(*, mean: float) -> tuple[nn.Sequential, torch.optim.AdamW]:
+    """Return a learner with a head that centres features by a mean, and its optimiser."""
+    learner = nn.Sequential(Head(make_scale(mean=mean, std=2.0 + mean, width=3), classes=2))
+    return learner, torch.optim.AdamW(learner.parameters())
+
+
+def test_a_head_goes_on_with_the_scale_that_it_was_trained_with(tmp_path: Path) -> None:
+    path, (learner, optimizer), (other, its) = tmp_path / "one", make_head(mean=1.0), make_head(mean=0.0)
+    save_checkpoint(path, learner=learner, optimizer=optimizer, progress=PROGRESS, identity="mine")
+    load_checkpoint(path, learner=other, optimizer=its, identity="mine")
+    assert all(map(torch.equal, other.buffers(), learner.buffers()))
+
+
+def test_a_checkpoint_of_before_leaves_the_head_its_own_scale(tmp_path: Path) -> None:
+    path, (learner, optimizer), (other, its) = tmp_path / "one", make_head(mean=1.0), make_head(mean=0.0)
+    save_checkpoint(path, learner=learner, optimizer=optimizer, progress=PROGRESS, identity="mine")
+    with safe_open(path, framework="pt") as stored:
+        head = json.loads(stored.metadata()["checkpoint"])
+    del head["choice"]
+    path.write_bytes(save(load(path.read_bytes()), metadata={"checkpoint": json.dumps(head)}))
+    assert load_checkpoint(path, learner=other, optimizer=its, identity="mine") == PROGRESS
+    assert all(map(torch.equal, other.buffers(), make_head(mean=0.0)[0].buffers()))
+
+
+@pytest.mark.parametrize(
+    "choice", [Choice(), Choice("far", {"far": Gain(9.0, 1.5)}), Choice("far", {}, Gain(0.1, 0.2)), None]
+)
+def test_what_was_decided_about_the_start_is_read_back(tmp_path: Path, choice: Choice | None) -> None:
+    assert read_choice(write(tmp_path, choice=choice), identity="mine") == choice
+
+
+def test_a_checkpoint_of_before_does_not_say_what_was_decided(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    forge(path, {"format_version": 1, "identity": "mine", "epochs": 2, "losses": [1.5, 0.5], "seconds": 3.25})
+    assert read_choice(path, identity="mine") is None
+    assert read_choice(tmp_path / "none", identity="mine") is None
+
+
+@pytest.mark.parametrize(("identity", "choice"), [("yours", None), ("mine", {"parent": 1}), ("mine", [])])
+def test_a_choice_of_something_else_is_refused(tmp_path: Path, identity: str, choice: Any) -> None:
+    path = write(tmp_path)
+    forge(path, {"format_version": 1, "identity": identity, "choice": choice})
+    with pytest.raises(RunError, match="checkpoint.safetensors: "):
+        read_choice(path, identity="mine")
 
 
 @given(st.binary(max_size=256))

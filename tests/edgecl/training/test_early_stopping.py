@@ -119,6 +119,12 @@ def test_training_that_has_stopped_is_not_gone_on_with(
     assert (progress.epochs, weights) == (2, [])
 
 
+def test_all_processes_stop_when_the_first_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Workers, "of_first", lambda *_: (50.0,))
+    progress, _, _ = train(tmp_path, monkeypatch, (10.0, 20.0, 30.0), patience=1)
+    assert progress.validation == (50.0, 50.0)
+
+
 def test_the_best_epoch_is_kept_over_a_stop(tmp_path: Path, config: RunConfig, data: Path) -> None:
     stop(config, data, tmp_path / "run")
     continued = train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder())

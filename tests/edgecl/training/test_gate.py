@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -31,30 +32,37 @@ def corners(targets: np.ndarray) -> np.ndarray:
     return features
 
 
+def hits(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the hits where something can be held out."""
+    found = fold_hits(features, targets)
+    assert found is not None
+    return found
+
+
 def test_separate_classes_are_all_hits() -> None:
-    assert fold_hits(corners(TARGETS), TARGETS).all()
+    assert hits(corners(TARGETS), TARGETS).all()
 
 
 def test_an_item_among_those_of_another_class_is_the_only_one_missed() -> None:
     features = corners(TARGETS)
     features[4] = features[5]
-    assert np.flatnonzero(~fold_hits(features, TARGETS)).tolist() == [4]
+    assert np.flatnonzero(~hits(features, TARGETS)).tolist() == [4]
 
 
 def test_a_class_of_one_item_can_only_be_missed() -> None:
     targets = np.array([0, 0, 0, 1, 1, 1, 2])
-    assert fold_hits(corners(targets), targets).tolist() == [True] * 6 + [False]
+    assert hits(corners(targets), targets).tolist() == [True] * 6 + [False]
 
 
 @pytest.mark.parametrize("targets", [[0, 0, 1, 1], [0, 1, 1], [0, 0, 1, 1, 2]])
 def test_two_items_of_a_class_are_enough(targets: list[int]) -> None:
     found = np.array(targets)
     several = np.isin(found, np.flatnonzero(np.bincount(found) > 1))
-    assert fold_hits(corners(found), found).tolist() == several.tolist()
+    assert hits(corners(found), found).tolist() == several.tolist()
 
 
 def test_with_one_item_of_each_class_nothing_is_known() -> None:
-    assert not fold_hits(corners(np.arange(3)), np.arange(3)).any()
+    assert fold_hits(corners(np.arange(3)), np.arange(3)) is None
 
 
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=80).filter(lambda labels: len(set(labels)) > 1))
@@ -75,18 +83,13 @@ def test_a_gain_is_the_paired_difference_with_its_standard_error() -> None:
 
 
 def test_no_difference_at_all_is_as_uncertain_as_one_item() -> None:
-    hits = np.array([1, 0, 0, 1], bool)
-    assert gains(hits, {"a": hits})["a"] == Gain(0.0, 25.0)
+    same = np.array([1, 0, 0, 1], bool)
+    assert gains(same, {"a": same})["a"] == Gain(0.0, 25.0)
 
 
 def test_gains_of_several_tasks_are_weighted_by_their_certainty() -> None:
     together = pooled([Gain(2.0, 1.0), Gain(10.0, 2.0)])
     assert (together.points, together.error) == pytest.approx(((2.0 + 10.0 / 4) / 1.25, 1.25**-0.5))
-
-
-def test_a_gain_that_nothing_is_known_of_does_not_count() -> None:
-    assert pooled([Gain(2.0, 1.0), Gain(9.0, math.inf)]) == Gain(2.0, 1.0)
-    assert pooled([Gain(9.0, math.inf)]) == Gain(0.0, math.inf)
 
 
 def test_without_candidates_a_task_starts_afresh() -> None:
@@ -122,7 +125,9 @@ def test_a_candidate_that_gains_nothing_is_never_taken(points: dict[str, float],
     assert choose_parent(measured, margin=margin, prefer="newest") is None
 
 
-def make_similarity(value: float, *, shifts: Sequence[float] = (0.0, 0.2, -0.2)) -> Similarity:
+def make_similarity(
+    value: float, *, shifts: Sequence[float] = (0.0, 0.2, -0.2), classes: int = 2
+) -> Similarity:
     """Return a similarity whose subsamples lie around its value."""
     replicates = tuple(value + shift for shift in shifts)
     return Similarity(
@@ -134,7 +139,7 @@ def make_similarity(value: float, *, shifts: Sequence[float] = (0.0, 0.2, -0.2))
         alpha=0.1,
         n=50,
         rank=9,
-        classes=5,
+        classes=classes,
         dropped=(),
         replicates=replicates,
     )
@@ -142,16 +147,30 @@ def make_similarity(value: float, *, shifts: Sequence[float] = (0.0, 0.2, -0.2))
 
 def test_a_gain_in_score_has_the_error_of_paired_subsamples() -> None:
     alike = score_gains(make_similarity(1.0), {"a": make_similarity(1.5)})["a"]
-    assert (alike.points, alike.error) == pytest.approx((0.5, 0.0))
+    assert (alike.points, alike.error) == pytest.approx((50.0, 0.0))
+
+
+def test_a_gain_in_score_is_percent_of_the_most_that_the_score_can_be() -> None:
+    other = make_similarity(1.5, shifts=(0.0, -0.2, 0.2), classes=11)
+    gain = score_gains(make_similarity(1.0, classes=11), {"a": other})["a"]
+    assert (gain.points, gain.error) == pytest.approx((5.0, 20 * float(np.std([0.5, 0.1, 0.9]))))
 
 
 def test_subsamples_that_disagree_make_a_gain_in_score_uncertain() -> None:
     other = make_similarity(1.5, shifts=(0.0, -0.2, 0.2))
     gain = score_gains(make_similarity(1.0), {"a": other})["a"]
-    assert gain.error == pytest.approx(2 * float(np.std([0.5, 0.1, 0.9])))
+    assert gain.error == pytest.approx(200 * float(np.std([0.5, 0.1, 0.9])))
 
 
-def test_where_nothing_can_be_left_out_a_gain_in_score_is_never_enough() -> None:
+def test_where_nothing_can_be_left_out_there_is_no_gain_in_score() -> None:
     still = make_similarity(1.0, shifts=(0.0, 0.0, 0.0))
-    measured = score_gains(still, {"a": make_similarity(9.0)})
-    assert choose_parent(measured, margin=1.0, prefer="newest") is None
+    assert score_gains(still, {"a": make_similarity(9.0)}) == {}
+
+
+def test_an_infinite_error_is_no_gain_in_score() -> None:
+    unknown = dataclasses.replace(make_similarity(1.0), standard_error=math.inf)
+    assert score_gains(unknown, {"a": make_similarity(9.0)}) == {}
+
+
+def test_one_class_is_no_gain_in_score() -> None:
+    assert score_gains(make_similarity(0.0, classes=1), {"a": make_similarity(0.0, classes=1)}) == {}

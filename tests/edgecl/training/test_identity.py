@@ -73,11 +73,11 @@ def age_task(folder: Path) -> None:
 
 
 def age_checkpoint(path: Path, said: str) -> None:
-    """Rewrite a checkpoint as the first release did: with the buffers of the head, without validation."""
+    """Rewrite a checkpoint as the first release did: without a choice and validation, with buffers nobody reads."""
     tensors = load_file(path)
     with safe_open(path, framework="pt") as stored:
         head = json.loads(stored.metadata()["checkpoint"])
-    del head["validation"]
+    del head["validation"], head["choice"]
     scale = {
         "learner.head.mean": tensors["learner.head.weight"][0],
         "learner.head.std": tensors["learner.head.bias"][:1],

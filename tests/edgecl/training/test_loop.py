@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from edgecl.config import MethodConfig, RunConfig, TrainingConfig
+from edgecl.errors import RunError
 from edgecl.methods.adaprefix import AdaPrefix, AdaPrefixTask
 from edgecl.training.checkpoint import Progress
 from edgecl.training.loop import (
@@ -112,6 +113,11 @@ def test_a_small_task_is_trained_for_the_least_number_of_steps(tmp_path: Path) -
 def test_adapters_and_prefixes_may_be_absent(tmp_path: Path, rank: int, prefix_length: int) -> None:
     progress, _ = train(tmp_path, make_learner(rank=rank, prefix_length=prefix_length), epochs=4)
     assert progress.losses[-1] < progress.losses[0]
+
+
+def test_training_ends_with_the_epoch_that_diverged(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"one: training diverged in epoch [2-8] \(mean loss nan\).* lower"):
+        train(tmp_path / "one", make_learner(), epochs=9, batch_size=24, learning_rate=1e30)
 
 
 def test_every_parameter_is_trained(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from edgecl.config import RunConfig
-from edgecl.methods import Relations
+from edgecl.methods import NewTask, Relations
 from edgecl.similarity import Comparison
 from edgecl.training.ready import prepare
 from edgecl.training.relations import measure_relations
@@ -35,9 +37,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def guided(folder: Path, **generator: Any) -> RunConfig:
+def guided(folder: Path, *, method: dict[str, Any] | None = None, **generator: Any) -> RunConfig:
     options = {"guidance": "distance", "task_embedding": "vector", **generator}
-    return changed(make_config(folder / "vit", epochs=1), method={"name": "adaprefix++"}, generator=options)
+    return changed(
+        make_config(folder / "vit", epochs=1),
+        method={"name": "adaprefix++", **(method or {})},
+        generator=options,
+    )
 
 
 def relations(folder: Path, run: Path, *, earlier: int = 3, **generator: Any) -> Relations | None:
@@ -60,6 +66,10 @@ def test_every_earlier_task_has_a_positive_distance(folder: Path, tmp_path: Path
     assert all(distance > 0 for distance in found.distances.values())
 
 
+RELATIVE = np.exp([0.5 / (0.1 + 1 / 1.35), -0.5 / (0.1 + 1 / 1.35)])
+"""The distances of what `compared_reliably` returns."""
+
+
 def compared_reliably(sources: Iterable[str], *_: Any, **__: Any) -> Comparison:
     """Return a comparison in which the second source says more, in its score but in half of the subsamples only."""
     similarities = (make_similarity(1.0, replicates=(1.0, 4.0)), make_similarity(3.0, replicates=(2.0, 3.0)))
@@ -70,7 +80,7 @@ def compared_reliably(sources: Iterable[str], *_: Any, **__: Any) -> Comparison:
 @pytest.mark.parametrize(
     ("normalization", "expected"),
     [
-        ("relative", np.exp([0.5 / (0.1 + 1 / 1.35), -0.5 / (0.1 + 1 / 1.35)])),
+        ("relative", RELATIVE),
         ("ahp_ratio", np.exp([-0.25, -0.75])),
         ("ahp_winrate", np.exp([-0.5, -0.5])),
     ],
@@ -85,10 +95,76 @@ def test_scores_become_distances_as_the_settings_say(
     assert list(found.distances.values()) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("source", ["permuted", "random"])
+def test_ablations_have_distances_of_their_own_where_those_that_were_measured_are_reliable(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    said = iter([(), ("noise",)])  # nobody would rely on what permuted labels say
+
+    def compared(sources: Iterable[str], *_: Any, **__: Any) -> Comparison:
+        names = list(sources)
+        doubts = next(said) if len(names) == 2 else ()  # with one before it, a task is only trained here
+        found = compared_reliably(names)
+        said_otherwise = dict(zip(names, [*found.sources.values()][::-1], strict=True))
+        return replace(found, sources=said_otherwise, doubts=doubts) if doubts else found
+
+    monkeypatch.setattr("edgecl.training.relations.compare", compared)
+    found = relations(folder, tmp_path / "run", earlier=2, guidance_from=source)
+    assert found is not None
+    assert found.reliable
+    assert list(found.distances.values()) != pytest.approx(RELATIVE)
+    assert 1.0 not in found.distances.values()
+
+
+@pytest.mark.parametrize("source", ["permuted", "random"])
+def test_ablations_guide_nothing_where_what_was_measured_would_not(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    def doubtful(sources: Iterable[str], *_: Any, **__: Any) -> Comparison:
+        return replace(compared_reliably(sources), doubts=("noise",))
+
+    monkeypatch.setattr("edgecl.training.relations.compare", doubtful)
+    found = relations(folder, tmp_path / "run", earlier=2, guidance_from=source)
+    assert found == Relations({"task-0": 1.0, "task-1": 1.0}, reliable=False)
+
+
+def test_a_record_says_what_guided_its_task(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecl.training.relations.compare", compared_reliably)
+    specs = [make_spec(folder / "shade.npz", name=name) for name in ("one", "two", "three")]
+    run = train_stream(guided(folder), specs, tmp_path / "run", report=Recorder())
+    assert [set(task.guided_by) for task in run.tasks] == [set(), {"one"}, {"one", "two"}]
+
+
 def test_a_single_earlier_task_is_no_reason_to_prefer_it(folder: Path, tmp_path: Path) -> None:
     found = relations(folder, tmp_path / "run", earlier=1)
     assert found is not None
     assert not found.reliable
+
+
+@pytest.mark.parametrize("learns", ["alone", "jointly"])
+def test_a_task_that_does_not_build_on_others_has_no_relations(
+    folder: Path, tmp_path: Path, learns: str
+) -> None:
+    assert relations(folder, tmp_path / "run", earlier=2, method={learns: True}) is None
+
+
+def test_guided_tasks_can_be_trained_alone(folder: Path, tmp_path: Path) -> None:
+    config = guided(folder, method={"alone": True})
+    specs = [make_spec(folder / "shade.npz", name=name) for name in ("one", "two")]
+    assert train_stream(config, specs, tmp_path / "run", report=Recorder()).names == ("one", "two")
+
+
+def test_a_task_that_learns_alone_knows_of_no_other(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spy = Mock(wraps=NewTask)
+    monkeypatch.setattr("edgecl.training.one_task.NewTask", spy)
+    specs = [make_spec(folder / "shade.npz", name=name) for name in ("one", "two")]
+    for learns, run in (({}, "after"), ({"alone": True}, "alone")):
+        train_stream(guided(folder, method=learns), specs, tmp_path / run, report=Recorder())
+    assert [call.kwargs["known"] for call in spy.call_args_list] == [0, 1, 0, 0]
 
 
 def test_without_guidance_nothing_is_measured(folder: Path, tmp_path: Path) -> None:

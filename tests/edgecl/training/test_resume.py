@@ -1,19 +1,25 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load, save
 
 from edgecl.config import RunConfig
 from edgecl.errors import RunError
+from edgecl.modules import FeatureScale
 from edgecl.training.checkpoint import Progress
+from edgecl.training.gate import Gain
 from edgecl.training.run import Run
 from edgecl.training.schedule import Schedule
 from edgecl.training.train import add_tasks, train_stream
@@ -134,6 +140,56 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, config: RunConfig, data: 
     stop(config, data, tmp_path / "run").write_bytes(b"torn")
     with pytest.raises(RunError, match="checkpoint.safetensors: the checkpoint is damaged"):
         train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder())
+
+
+def stop_the_second(config: RunConfig, data: Path, folder: Path) -> Path:
+    """Train a task, and another for one epoch; return its checkpoint."""
+    train_stream(config, [make_spec(data, name="first")], folder, report=Recorder())
+    with pytest.raises(PowerCutError):
+        add_tasks(folder, [make_spec(data)], report=Stopper())
+    return folder / "tasks" / "shade" / "checkpoint.safetensors"
+
+
+def test_a_stopped_task_goes_on_from_where_it_started(
+    tmp_path: Path, config: RunConfig, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = changed(config, transfer={"start": "gated", "learning_rate_factor": 0.5})
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"first": Gain(9.0, 1.0)})
+    stop_the_second(config, data, tmp_path / "run")
+    whole = train_stream(
+        config, [make_spec(data, name="first"), make_spec(data)], tmp_path / "whole", report=Recorder()
+    )
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"first": Gain(-9.0, 1.0)})
+    continued = add_tasks(tmp_path / "run", [make_spec(data)], report=Recorder())
+    record = continued.task("shade")
+    assert (record.parent, record.parent_gains) == ("first", {"first": Gain(9.0, 1.0)})
+    assert record.parent_evidence == Gain(9.0, 1.0)
+    assert_same_tensors(continued, whole)
+
+
+def test_a_stopped_task_keeps_the_scale_of_its_head(
+    tmp_path: Path, config: RunConfig, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop(config, data, tmp_path / "run")
+    whole = train_stream(config, [make_spec(data)], tmp_path / "whole", report=Recorder())
+    elsewhere = Mock(return_value=FeatureScale(torch.zeros(64), torch.tensor(9.0)))
+    monkeypatch.setattr(FeatureScale, "measure", elsewhere)
+    assert_same_tensors(train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder()), whole)
+
+
+def test_a_task_whose_checkpoint_does_not_say_where_it_started_asks_the_gate(
+    tmp_path: Path, config: RunConfig, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"first": Gain(9.0, 1.0)})
+    path = stop_the_second(changed(config, transfer={"start": "gated"}), data, tmp_path / "run")
+    with safe_open(path, framework="pt") as stored:
+        head = json.loads(stored.metadata()["checkpoint"])
+    del head["choice"]
+    path.write_bytes(save(load(path.read_bytes()), metadata={"checkpoint": json.dumps(head)}))
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"first": Gain(-9.0, 1.0)})
+    report = Recorder()
+    run = add_tasks(tmp_path / "run", [make_spec(data)], report=report)
+    assert (report.epochs[0], run.task("shade").parent) == (("shade", 1), None)
 
 
 def test_a_run_that_lost_what_later_tasks_build_on_does_not_start_anew(

@@ -232,6 +232,48 @@ def test_nobody_is_told_the_task_and_that_costs_accuracy_or_nothing(
     assert all(found.class_incremental[name] <= found.now[name].accuracy for name in NAMES)
 
 
+def test_who_asks_for_what_is_reached_untold_needs_no_matrix(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    agnostic = changed(config, evaluation={"class_incremental": True})
+    run = train(agnostic, tmp_path / "run", tasks(data, 2), matrix="none")
+    assert [set(after(run, "two").class_incremental), run.after("one")] == [set(NAMES[:2]), None]
+
+
+def test_a_finished_run_is_asked_for_more_by_its_own_command(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    first = train(config, tmp_path / "run", tasks(data, 2), matrix="last")
+    agnostic = changed(config, evaluation={"class_incremental": True})
+    found = after(train(agnostic, first.folder, tasks(data, 2), matrix="last"), "two")
+    whole = train(agnostic, tmp_path / "whole", tasks(data, 2), matrix="last")
+    assert found == after(whole, "two")
+    assert set(found.class_incremental) == set(NAMES[:2])
+
+
+def test_tasks_that_were_learned_at_once_are_tested_without_being_told_the_task(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    agnostic = changed(config, evaluation={"class_incremental": True}, method={"jointly": True})
+    run = train(agnostic, tmp_path / "run", tasks(data, 2), matrix="last")
+    assert set(after(run, "two").class_incremental) == set(NAMES[:2])
+    assert after(run, "two").shipped_unchanged == {"one": True, "two": True}
+
+
+def test_test_items_that_do_not_fit_into_memory_are_read_again(
+    tmp_path: Path, config: RunConfig, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(config, tmp_path / "whole", tasks(data, 2))
+    monkeypatch.setattr("edgecl.training.revisit.KEPT_BYTES", 0)
+    assert after(train(config, tmp_path / "run", tasks(data, 2)), "two") == after(whole, "two")
+
+
+def test_what_is_tested_again_is_told(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    report = Recorder()
+    train(config, tmp_path / "run", tasks(data, 2), matrix="last", report=report)
+    assert report.tested == [("two", 0, 2), ("two", 1, 2), ("two", 2, 2)]
+
+
 def test_the_task_of_a_lonely_task_is_always_found(tmp_path: Path, config: RunConfig, data: Path) -> None:
     agnostic = changed(config, evaluation={"class_incremental": True})
     found = after(train(agnostic, tmp_path / "run", tasks(data, 1), matrix="last"), "one")

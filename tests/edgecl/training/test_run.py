@@ -255,6 +255,7 @@ def test_metrics_are_written_beside_the_run(tmp_path: Path) -> None:
     assert metrics["average_accuracy"] == 62.5
     assert metrics["tasks"][0] == {
         "task": "leaves",
+        "score": 75.0,
         "accuracy": 75.0,
         "balanced_accuracy": None,
         "best_floor": None,
@@ -266,8 +267,14 @@ def test_metrics_are_written_beside_the_run(tmp_path: Path) -> None:
     }
 
 
+def test_where_one_class_dominates_the_score_is_the_balanced_accuracy(tmp_path: Path) -> None:
+    record = make_record(accuracy=90.0, balanced_accuracy=50.0, dominated=True)
+    metrics = make_run(tmp_path, record, make_record("steel", position=1, accuracy=70.0)).metrics()
+    assert (metrics["average_accuracy"], metrics["average_score"]) == (80.0, 60.0)
+
+
 def test_a_run_without_tasks_has_no_average(tmp_path: Path) -> None:
-    assert make_run(tmp_path).metrics() == {"average_accuracy": None, "tasks": []}
+    assert make_run(tmp_path).metrics() == {"average_accuracy": None, "average_score": None, "tasks": []}
 
 
 def test_two_processes_cannot_hold_a_run(tmp_path: Path) -> None:

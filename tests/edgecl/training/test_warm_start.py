@@ -3,24 +3,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from edgecl.backbones.injection import InjectedBackbone
 from edgecl.config import RunConfig
 from edgecl.errors import RunError
-from edgecl.training.averages import averaged, mixed
+from edgecl.training.averages import averaged, mixed, shares
 from edgecl.training.checkpoint import Progress
 from edgecl.training.features import learner_features
-from edgecl.training.gate import Gain, pooled
+from edgecl.training.gate import Choice, Gain, pooled
 from edgecl.training.loop import Lesson, train_lessons
 from edgecl.training.run import Run
 from edgecl.training.signature import Signature
 from edgecl.training.train import add_tasks, train_stream
+from edgecl.training.workers import Workers
 from tests.edgecl.factories import (
     Recorder,
     changed,
@@ -287,6 +291,64 @@ def test_a_score_that_gives_no_number_starts_nothing(tmp_path: Path, config: Run
     asked = changed(config, transfer={"chooser": "h_lwc", "proposal": "average"})
     record = train(asked, tmp_path / "run", few).task("near")
     assert (record.parent, record.parent_gains, record.parent_evidence) == (None, {}, None)
+
+
+def test_two_items_of_each_class_give_no_gain_in_score(tmp_path: Path, config: RunConfig) -> None:
+    few = {name: make_image_data(tmp_path / f"{name}.npz", items=12, classes=4) for name in ("far", "near")}
+    asked = changed(config, transfer={"chooser": "h_lwc", "proposal": "average"})
+    run = Run.open(train(asked, tmp_path / "run", few).folder)
+    assert run.task("near").train_items == 8
+    assert [(task.parent_gains, task.parent_evidence) for task in run.tasks] == [({}, None)] * 2
+
+
+@pytest.mark.parametrize(("gain", "parent"), [(9.0, "near"), (-9.0, None)])
+def test_where_the_items_of_a_task_say_nothing_the_tasks_before_decide(  # noqa: PLR0917 - fixtures
+    tmp_path: Path,
+    config: RunConfig,
+    data: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    gain: float,
+    parent: str | None,
+) -> None:
+    found = iter([{"far": Gain(gain, 1.0)}, {}])
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: next(found))
+    record = train(changed(config, transfer={"proposal": "average"}), tmp_path / "run", data).task("new")
+    assert (record.parent, record.parent_gains, record.parent_evidence) == (parent, {}, Gain(gain, 1.0))
+
+
+def test_one_item_of_each_class_gives_no_gain_in_accuracy(tmp_path: Path, config: RunConfig) -> None:
+    few = {name: make_image_data(tmp_path / f"{name}.npz", items=6, classes=3) for name in ("far", "near")}
+    record = train(changed(config, transfer={"proposal": "average"}), tmp_path / "run", few).task("near")
+    assert record.train_items == 3
+    assert (record.parent, record.parent_gains, record.parent_evidence) == (None, {}, None)
+
+
+def test_all_processes_start_a_task_as_the_first_one_decides(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided = Choice("far", {"far": Gain(9.0, 1.0)})
+    monkeypatch.setattr(Workers, "of_first", lambda _, own: decided if isinstance(own, Choice) else own)
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"far": Gain(-9.0, 1.0)})
+    record = train(config, tmp_path / "run", data).task("new")
+    assert (record.parent, record.parent_gains) == ("far", {"far": Gain(9.0, 1.0)})
+
+
+@given(st.lists(st.floats(0, allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=16))
+@example([10.0, 12.0, 0.0, 0.0, 0.0])
+def test_the_shares_of_a_mixture_are_finite_and_add_up_to_one(distances: list[float]) -> None:
+    found = shares(np.array(distances))
+    assert np.isfinite(found).all()
+    assert found.sum() == pytest.approx(1.0)
+
+
+def test_a_mixture_with_tasks_that_are_far_too_far_is_that_of_the_others(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(changed(config, transfer={"start": "average"}), tmp_path / "run", data)
+    monkeypatch.setattr(Signature, "distance", Mock(side_effect=[10.0, 0.0, 0.0]))
+    _, second, third = (run.tensors(name).adapter_up for name in run.names)
+    found = mixed(run, np.ones((2, run.tensors("new").head_weight.shape[1]), np.float32)).adapter_up
+    np.testing.assert_allclose(found, (second + third) / 2, rtol=0, atol=1e-7)
 
 
 def test_the_score_may_choose_instead_of_the_folds(

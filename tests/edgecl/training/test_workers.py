@@ -95,6 +95,12 @@ def test_a_process_on_its_own_sums_nothing_and_waits_for_nobody() -> None:
     Workers().wait()
     assert parameter.grad is None
     assert Workers().sum(1.5) == 1.5
+    assert Workers().of_first("mine") == "mine"
+
+
+def test_what_the_first_process_says_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accelerate.utils.broadcast_object_list", Mock(return_value=["the first one's"]))
+    assert Workers(1, 2).of_first("mine") == "the first one's"
 
 
 def test_several_processes_without_accelerate_are_told_what_to_install(
@@ -117,11 +123,17 @@ def test_processes_that_cannot_talk_to_each_other_are_refused(monkeypatch: pytes
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "method", [{"name": "adaprefix++"}, {"jointly": True, "rank": 0}], ids=["own", "joint"]
+    "tables",
+    [
+        {"method": {"name": "adaprefix++"}},
+        {"method": {"jointly": True, "rank": 0}},
+        {"transfer": {"start": "gated"}, "training": {"validation_fraction": 0.2, "patience": 1}},
+    ],
+    ids=["own", "joint", "gated"],
 )
-def test_two_processes_end_with_the_tensors_of_one(tmp_path: Path, method: dict[str, Any]) -> None:
+def test_two_processes_end_with_the_tensors_of_one(tmp_path: Path, tables: dict[str, dict[str, Any]]) -> None:
     settings = make_config(make_image_folder(tmp_path / "vit"), batch_size=13, weight_decay=0.1)
-    config, data = changed(settings, method=method), make_image_data(tmp_path / "shade.npz", items=50)
+    config, data = changed(settings, **tables), make_image_data(tmp_path / "shade.npz", items=50)
     together = train_together(config, data, tmp_path / "together")
     specs = [make_spec(data, name=name) for name in NAMES]
     alone = train_stream(config, specs, tmp_path / "alone", report=Recorder())

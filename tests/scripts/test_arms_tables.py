@@ -1,0 +1,56 @@
+"""Tables of arms, where something is missing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "arms_tables.py"
+ONE_SEED = {"mean": 80.0, "sd": None}
+TRANSFER = {
+    "points": 2.0,
+    "standard_error": 1.0,
+    "standard_error_over_seeds": None,
+    "by_tasks_known": [0.0, 3.0, None],
+    "against": "plain",
+}
+
+
+def table(kind: str, folder: Path, **found: Any) -> list[str]:
+    """Return the lines of a table of one arm."""
+    arm = {"score": ONE_SEED, "gain_over_best_floor": ONE_SEED, "bytes_per_task": 1000, "shared_bytes": 0}
+    summary = {"mean_best_floor": 60.0, "arms": {"gated": arm | {"seconds_per_task": 2.0} | found}}
+    (folder / "found.json").write_text(json.dumps({"summary": summary}), encoding="utf-8")
+    page = folder / "page.md"
+    page.write_text(f"<!-- {kind} found.json -->\n<!-- /{kind} found.json -->\n", encoding="utf-8")
+    subprocess.run([sys.executable, SCRIPT, page], check=True)
+    return page.read_text(encoding="utf-8").splitlines()[1:-1]
+
+
+def test_one_seed_is_shown_without_a_deviation(tmp_path: Path) -> None:
+    assert table("arms", tmp_path)[-1] == "| `gated` | 80.0 | +80.0 | 1 | 0 | 2 |"
+
+
+def test_a_deviation_is_shown(tmp_path: Path) -> None:
+    assert "| 80.0 ± 1.2 |" in table("arms", tmp_path, score={"mean": 80.0, "sd": 1.2})[-1]
+
+
+def test_transfer_of_one_seed_has_no_error_over_seeds(tmp_path: Path) -> None:
+    (row,) = table("transfer", tmp_path, forward_transfer=TRANSFER)[2:]
+    assert row == "| `gated` | +2.00 ± 1.00 |  | `plain` |"
+
+
+def test_a_place_where_no_task_counts_is_blank(tmp_path: Path) -> None:
+    head, _, row = table("curve", tmp_path, forward_transfer=TRANSFER)
+    assert head == "| tasks known | 1 | 2 |"
+    assert row == "| `gated` | +3.0 |  |"
+
+
+@pytest.mark.parametrize("kind", ["transfer", "curve"])
+def test_without_any_transfer_there_are_no_rows(kind: str, tmp_path: Path) -> None:
+    assert len(table(kind, tmp_path)) == 2
