@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -58,9 +60,14 @@ def build_settings(
     for key, value in overrides.items():
         _set(tree, key, value, known_keys(kind))
     try:
-        return msgspec.convert(tree, kind, strict=False)
+        settings = msgspec.convert(tree, kind, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}. Known keys: {', '.join(known_keys(kind))}") from error
+    for key in known_keys(kind):
+        value = attrgetter(key)(settings)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{where}: Expected a finite number, got {value} - at `$.{key}`")
+    return settings
 
 
 def _set(tree: dict[str, Any], key: str, value: Any, known: tuple[str, ...]) -> None:

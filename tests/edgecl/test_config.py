@@ -141,6 +141,13 @@ def test_a_value_out_of_range_names_its_key(key: str, value: object, expected: s
         read_config(None, overrides={key: value})
 
 
+@pytest.mark.parametrize("key", ["training.clip_norm", "generator.drift_weight", "transfer.margin"])
+def test_a_value_without_bound_names_its_key(tmp_path: Path, key: str) -> None:
+    table, name = key.split(".")
+    with pytest.raises(ConfigError, match=rf"recipe.toml: Expected a finite number, got inf - at `\$\.{key}`"):
+        read_config(write(tmp_path, f"[{table}]\n{name} = inf\n"), overrides={})
+
+
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
