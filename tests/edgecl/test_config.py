@@ -144,7 +144,9 @@ def test_a_value_out_of_range_names_its_key(key: str, value: object, expected: s
 @pytest.mark.parametrize("key", ["training.clip_norm", "generator.drift_weight", "transfer.margin"])
 def test_a_value_without_bound_names_its_key(tmp_path: Path, key: str) -> None:
     table, name = key.split(".")
-    with pytest.raises(ConfigError, match=rf"recipe.toml: Expected a finite number, got inf - at `\$\.{key}`"):
+    with pytest.raises(
+        ConfigError, match=rf"recipe.toml: Expected a finite number, got inf - at `\$\.{key}`"
+    ):
         read_config(write(tmp_path, f"[{table}]\n{name} = inf\n"), overrides={})
 
 
