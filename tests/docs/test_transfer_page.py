@@ -32,14 +32,16 @@ def test_the_default_loses_nowhere() -> None:
 
 
 def gained(name: str, seeds: range) -> float:
-    """Return the mean gain of the default over tasks alone, over some seeds."""
-    runs = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["runs"]
+    """Return the mean gain of the default over tasks alone, over some seeds and the tasks that count."""
+    result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    runs, counted = result["runs"], result["summary"]["counted"]
     return fmean(
         with_others["score"] - alone["score"]
         for seed in seeds
         for alone, with_others in list(
             zip(runs["adaprefix"][seed]["tasks"], runs["gated"][seed]["tasks"], strict=True)
         )[1:]
+        if alone["task"] in counted
     )
 
 
