@@ -232,6 +232,19 @@ def test_nobody_is_told_the_task_and_that_costs_accuracy_or_nothing(
     assert all(found.class_incremental[name] <= found.now[name].accuracy for name in NAMES)
 
 
+def test_a_task_that_is_always_surer_gets_the_items_of_the_other(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    other = {"one": data, "two": make_image_data(tmp_path / "other.npz", classes=2)}
+    run = train(config, tmp_path / "run", other, matrix="last")
+    tensors = run.tensors("two")
+    sure = replace(tensors, head_weight=1000 * tensors.head_weight, head_bias=1000 * tensors.head_bias)
+    run.save_task(run.task("two"), Learned(sure, peer={}, state={}), run.heldout("two"))
+    agnostic = changed(config, evaluation={"class_incremental": True})
+    found = after(train(agnostic, run.folder, other, matrix="last"), "two")
+    assert found.class_incremental == {"one": 0.0, "two": found.now["two"].accuracy}
+
+
 def test_who_asks_for_what_is_reached_untold_needs_no_matrix(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:
