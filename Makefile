@@ -57,8 +57,8 @@ test-demo: $(READY)  ## run the demo and check what it leaves behind, two minute
 	@$(BIN)/python -m pytest -m demo tests/cli/test_demo.py
 
 test-long: export OMP_NUM_THREADS := 1
-test-long: $(READY)  ## run the commands of the README, the measuring scripts and the compiler, five minutes
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m long tests/docs tests/scripts tests/edgecl/pretraining
+test-long: $(READY)  ## run the README's commands, the measuring scripts, the compiler, two processes; six minutes
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m long tests/docs tests/scripts tests/edgecl
 
 test-real: $(READY)  ## train, export and evaluate on real data (EDGECL_DATA or ../shared/data), ten minutes
 	@$(BIN)/python -m pytest -m real tests/acceptance

@@ -45,7 +45,7 @@ def test_json_holds_all_numbers(run: Path, tmp_path: Path, call: Call) -> None:
     assert (arm["transfer"], arm["seeds"]) == (None, [0])
     assert arm["missing"] == {
         "transfer": "no run with every task learned alone was given (--alone)",
-        "class_incremental": "not measured for every task (evaluation.class_incremental)",
+        "class_incremental": "not measured for every task (a peer that keeps nothing, or evaluation.class_incremental)",
         "domain_incremental": "not measured for every task (evaluation.class_incremental), "
         "or the classes are not the same",
     }

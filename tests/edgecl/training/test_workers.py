@@ -126,8 +126,11 @@ def test_processes_that_cannot_talk_to_each_other_are_refused(monkeypatch: pytes
     "tables",
     [
         {"method": {"name": "adaprefix++"}},
-        {"method": {"jointly": True, "rank": 0}},
-        {"transfer": {"start": "gated"}, "training": {"validation_fraction": 0.2, "patience": 1}},
+        pytest.param({"method": {"jointly": True, "rank": 0}}, marks=pytest.mark.long),
+        pytest.param(
+            {"transfer": {"start": "gated"}, "training": {"validation_fraction": 0.2, "patience": 1}},
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["own", "joint", "gated"],
 )
