@@ -29,6 +29,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from edgecl.backbones.huggingface import Backbone, load_backbone
+from edgecl.cli.output import note
 from edgecl.config import RunConfig, read_config, resolve
 from edgecl.methods import Method, NewTask, TaskLearner, build_method
 from edgecl.modules import FeatureScale
@@ -44,6 +45,7 @@ from edgecl.training.loop import (
 from edgecl.training.versions import package_versions
 from edgecl.training.workers import Workers
 from edgecl_runtime.preprocess import ImagePreprocessing
+from scripts.result_files import write_result
 
 if TYPE_CHECKING:
     from edgecl_runtime.preprocess import TextPreprocessing
@@ -209,7 +211,7 @@ def machine(device: torch.device) -> str:
 
 
 def main() -> int:
-    """Measure and write the result file."""
+    """Measure, and write the result file after every round, so that a stopped command has written what it has."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -232,24 +234,31 @@ def main() -> int:
         milliseconds(step, 2, device)
     products = {name: operations(step) for name, step in steps.items()}
     took: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(options.rounds):
+    for number in range(options.rounds):
+        note(f"round {number + 1} of {options.rounds}")
         for name, step in steps.items():
             took[name].append(milliseconds(step, options.steps, device))
-    result = {
+        write_result(options.out, result(options, bench, products, took))
+    print(json.dumps(ratios(took, options.known), indent=2))
+    return 0
+
+
+def result(
+    options: argparse.Namespace, bench: Bench, products: dict[str, int], took: dict[str, list[float]]
+) -> dict[str, Any]:
+    """Return the content of the result file from the rounds so far."""
+    asked = {key: value for key, value in vars(options).items() if key not in {"backbone", "out", "rounds"}}
+    return {
         "backbone": {"source": Path(options.backbone).name, "fingerprint": bench.backbone.fingerprint},
-        "settings": {key: value for key, value in vars(options).items() if key not in {"backbone", "out"}},
+        "settings": asked | {"rounds": len(took[BARE])},
         "ratios": ratios(took, options.known),
         "operations": {
             name: round(count / products["adapter"], 4) for name, count in products.items() if name != BARE
         },
         "milliseconds": {name: round(statistics.median(values), 3) for name, values in took.items()},
-        "machine": machine(device),
+        "machine": machine(choose_device(options.device)),
         "versions": package_versions("edgecl", "torch", "transformers", "peft"),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(result["ratios"], indent=2))
-    return 0
 
 
 if __name__ == "__main__":

@@ -8,21 +8,41 @@ from typing import Any
 
 import pytest
 
+from edgecl.config import PREFIX_LENGTH, RunConfig
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-VISION: dict[str, Any] = json.loads((DOCS / "results" / "arms-vision.json").read_text(encoding="utf-8"))
+
+
+def result(name: str) -> dict[str, Any]:
+    """Return the content of a result file."""
+    found: dict[str, Any] = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+VISION, TEXT, CAPACITY = result("arms-vision"), result("arms-text"), result("capacity-vision")
 ARMS = VISION["summary"]["arms"]
 
 
-def gain(arm: str) -> float:
+def gain(arm: str, of: dict[str, Any] = VISION) -> float:
     """Return the points above the best floor, mean over seeds."""
-    points: float = ARMS[arm]["gain_over_best_floor"]["mean"]
+    points: float = of["summary"]["arms"][arm]["gain_over_best_floor"]["mean"]
     return points
 
 
-def test_every_arm_has_three_seeds_at_112_px() -> None:
-    assert {found["seeds"] for found in ARMS.values()} == {3}
+@pytest.mark.parametrize("of", [VISION, TEXT], ids=["images", "texts"])
+def test_every_arm_has_three_seeds(of: dict[str, Any]) -> None:
+    assert {found["seeds"] for found in of["summary"]["arms"].values()} == {3}
+
+
+def test_images_are_at_112_px_and_no_text_that_counts_is_of_clinc150() -> None:
     assert VISION["image_size"] == 112
+    assert TEXT["summary"]["counted"] == ["trec6", "sst2", "subj", "banking77", "cr", "mr", "mpqa"]
+
+
+@pytest.mark.parametrize("arm", ["adapter", "adaprefix", "adaprefix++"])
+def test_a_method_is_three_points_above_its_floor_on_texts(arm: str) -> None:
+    assert gain(arm, TEXT) >= 3
 
 
 @pytest.mark.parametrize("arm", ["adapter", "adaprefix", "adaprefix++", "gated"])
@@ -30,16 +50,53 @@ def test_a_method_is_eight_points_above_its_floor(arm: str) -> None:
     assert gain(arm) >= 8
 
 
-def test_generated_prefixes_are_worth_what_adapters_alone_are() -> None:
-    assert gain("adaprefix++") >= gain("adapter") - 1
+@pytest.mark.parametrize("of", [VISION, TEXT], ids=["images", "texts"])
+def test_generated_prefixes_are_worth_what_adapters_alone_are(of: dict[str, Any]) -> None:
+    assert gain("adaprefix++", of) >= gain("adapter", of) - 1
 
 
-def test_nothing_that_shipped_has_changed() -> None:
-    assert all(found["shipped_unchanged"] for found in ARMS.values())
+@pytest.mark.parametrize("of", [VISION, TEXT], ids=["images", "texts"])
+def test_nothing_that_shipped_has_changed(of: dict[str, Any]) -> None:
+    tested = [found for found in of["summary"]["arms"].values() if "shipped_unchanged" in found]
+    assert len(tested) >= 4
+    assert all(found["shipped_unchanged"] for found in tested)
 
 
-def test_what_is_regenerated_after_the_last_task_is_within_half_a_point() -> None:
-    assert ARMS["adaprefix++"]["largest_change"] <= 0.5
+@pytest.mark.parametrize("of", [VISION, TEXT], ids=["images", "texts"])
+def test_what_is_regenerated_after_the_last_task_is_within_half_a_point(of: dict[str, Any]) -> None:
+    assert of["summary"]["arms"]["adaprefix++"]["largest_change"] <= 0.5
+
+
+def size(rank: int, prefix_length: int, kind: str = "float16") -> tuple[float, float]:
+    """Return kilobytes and accuracy of a size."""
+    for found in CAPACITY["curve"]:
+        if (found["rank"], found["prefix_length"]) == (rank, prefix_length):
+            return found[kind]["bytes_per_task"] / 1e3, found[kind]["score"]["mean"]
+    raise KeyError((rank, prefix_length))
+
+
+def points_per_100_kb(smaller: tuple[float, float], larger: tuple[float, float]) -> float:
+    """Return what 100 kB more bring between two sizes."""
+    return 100 * (larger[1] - smaller[1]) / (larger[0] - smaller[0])
+
+
+def test_the_default_is_where_100_kb_more_stop_bringing_two_points() -> None:
+    default = RunConfig().method.rank, PREFIX_LENGTH["image"]
+    assert default == (16, 10)
+    assert points_per_100_kb(size(8, 10), size(*default)) >= 2
+    assert points_per_100_kb(size(*default), size(32, 10)) <= 1.5
+
+
+def test_int8_costs_nothing_that_can_be_seen() -> None:
+    for found in CAPACITY["curve"]:
+        assert abs(found["int8"]["score"]["mean"] - found["float16"]["score"]["mean"]) <= 0.1
+        assert found["int8"]["bytes_per_task"] <= 0.61 * found["float16"]["bytes_per_task"]
+
+
+def test_rank_32_as_int8_is_smaller_and_better_than_the_default() -> None:
+    (bytes_of_it, reached), (bytes_of_default, default) = size(32, 10, "int8"), size(16, 10)
+    assert bytes_of_it < bytes_of_default
+    assert reached > default
 
 
 def test_the_readme_says_what_was_measured() -> None:
@@ -51,3 +108,5 @@ def test_the_readme_says_what_was_measured() -> None:
     )
     assert floor in readme
     assert said in readme
+    of_texts = TEXT["summary"]["mean_best_floor"], gain("adapter", TEXT)
+    assert "(300 items, floor {:.1f}), adapters alone gain {:+.1f}".format(*of_texts) in readme

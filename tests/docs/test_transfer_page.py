@@ -26,7 +26,7 @@ def test_the_default_gains_where_there_is_something_to_gain() -> None:
 
 
 def test_the_default_loses_nowhere() -> None:
-    for stream in ("transfer-clinc-5", "arms-vision"):
+    for stream in ("transfer-clinc-5", "arms-vision", "arms-text"):
         found = transfer(stream)
         assert found["points"] >= -0.3 - found["standard_error"]
 
