@@ -65,7 +65,7 @@ class Measured:
             }
             if last is not None and task.name in last.now:
                 now = last.now[task.name]
-                row["at_the_end"] = now.balanced_accuracy if task.dominated else now.accuracy
+                row["at_the_end"] = now.to_look_at(dominated=task.is_balanced)
                 row["shipped_unchanged"] = last.shipped_unchanged[task.name]
                 row["drift"] = last.drift[task.name]
             for protocol in PROTOCOLS:

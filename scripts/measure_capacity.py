@@ -69,8 +69,7 @@ def measured(run: Run, tasks: list[TaskSpec]) -> dict[str, dict[str, float]]:
                 backbone.module, prepared, preprocessor=backbone.preprocessor, task=tensors
             )
             score = Score.of(predicted, data.test.targets)
-            is_dominated = run.task(spec.name).dominated
-            scores[kind].append(score.balanced_accuracy if is_dominated else score.accuracy)
+            scores[kind].append(score.to_look_at(dominated=run.task(spec.name).is_balanced))
             sizes[kind].append(size_bytes)
     return {
         kind: {"score": statistics.fmean(scores[kind]), "bytes": statistics.fmean(sizes[kind])}
