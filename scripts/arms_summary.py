@@ -95,9 +95,7 @@ def summary(
     """
     by_seed = {run.seed: run.best_floor for runs in arms.values() for run in runs}
     mean_floor = {
-        name: statistics.fmean(
-            float("nan") if floors[name] is None else floors[name] for floors in by_seed.values()
-        )
+        name: statistics.fmean(_or_nan(floors[name]) for floors in by_seed.values())
         for name in next(iter(by_seed.values()))
     }
     counted = [name for name, floor in mean_floor.items() if floor <= EASY and name not in left_out]
@@ -114,6 +112,10 @@ def summary(
             for arm in comparison.arms
         },
     }
+
+
+def _or_nan(score: float | None) -> float:
+    return float("nan") if score is None else score
 
 
 def compared(

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pages import fill_named_pages
+from scripts.pages import fill_named_pages
 
 Result = Mapping[str, Any]
 

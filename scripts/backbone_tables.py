@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
-from pages import fill_named_pages
+from scripts.pages import fill_named_pages
 
 Result = Mapping[str, Any]
 

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from shutil import copytree
 
-from repository_workload import FixedClock, Memory, make_bundle, make_keyring, make_pack
-
 from edgecl_export.repository import (
     AddOptions,
     RoleKeys,
@@ -23,6 +21,7 @@ from edgecl_runtime import Dimensions
 from edgecl_runtime.ota.origin import open_origin
 from edgecl_runtime.ota.release import BundleRelease, PackRelease, Rollout, role_of
 from edgecl_runtime.ota.trust import Trust
+from scripts.repository_workload import FixedClock, Memory, make_bundle, make_keyring, make_pack
 
 HOUR_S = 3_600.0
 TASKS = ("bugs", "leaves", "rust", "seeds", "soil")

@@ -23,11 +23,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from backbone_tables import REFERENCE, transfer_table
 from PIL import Image
 from sklearn.base import ClassifierMixin
 from sklearn.datasets import load_digits
@@ -41,6 +40,10 @@ from edgecl.backbones.timm_vit import convert_timm_vit
 from edgecl.pretraining.cost import vit_macs
 from edgecl.pretraining.record import RESULT
 from edgecl_runtime.bench.ratios import compare
+from scripts.backbone_tables import REFERENCE, transfer_table
+
+if TYPE_CHECKING:
+    from transformers import ViTConfig
 
 MAX_TRAIN, MAX_TEST = 1000, 500
 SIZE = 64
@@ -183,7 +186,9 @@ def cost(compared: dict[str, Backbone]) -> dict[str, dict[str, float]]:
         limit_s=TIMING_S,
     )
     torch.set_num_threads(threads)
-    macs = {name: vit_macs(backbone.module.model.config) for name, backbone in compared.items()}
+    macs = {
+        name: vit_macs(cast("ViTConfig", backbone.module.model.config)) for name, backbone in compared.items()
+    }
     return {
         name: {
             "macs": macs[name],

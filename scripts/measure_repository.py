@@ -17,9 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from repository_workload import PACKAGES, Memory, make_bundle, make_keyring, make_pack
-from result_files import surroundings, write_result
-
 from edgecl_export.repository import (
     RoleKeys,
     add_releases,
@@ -30,6 +27,8 @@ from edgecl_export.repository import (
 from edgecl_runtime import Dimensions
 from edgecl_runtime.ota.origin import open_origin
 from edgecl_runtime.ota.trust import Trust
+from scripts.repository_workload import PACKAGES, Memory, make_bundle, make_keyring, make_pack
+from scripts.result_files import surroundings, write_result
 
 DIMENSIONS = Dimensions(layers=2, width=8, heads=2, head_dim=4)
 

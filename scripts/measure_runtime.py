@@ -29,11 +29,6 @@ from typing import Any
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from pages import fill_places
-from runtime_graphs import Bench, prepare
-from runtime_peers import CPU, PEERS, reload_milliseconds
-from runtime_tables import BARE, IMPORTS, tables
-
 from edgecl_runtime import Runtime, read_bundle, read_pack
 from edgecl_runtime.active import ActiveTasks
 from edgecl_runtime.bench.device import (
@@ -56,6 +51,10 @@ from edgecl_runtime.counters import Stage
 from edgecl_runtime.engine.backends import open_engine
 from edgecl_runtime.engine.onnxruntime import FEATURES, open_session
 from edgecl_runtime.runtime import ACTIVE_BYTES
+from scripts.pages import fill_places
+from scripts.runtime_graphs import Bench, prepare
+from scripts.runtime_peers import CPU, PEERS, reload_milliseconds
+from scripts.runtime_tables import BARE, IMPORTS, tables
 
 LARGE_RANK = {"vit": 156, "minilm": 156}
 SIZES = ("edgecl_runtime", "safetensors")

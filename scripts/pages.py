@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,11 @@ def fill_places(page: Path, tables: Mapping[str, str]) -> None:
     text = page.read_text(encoding="utf-8")
     for name, table in tables.items():
         place = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
-        text, count = place.subn(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
+        text, count = place.subn(partial(_filled, table), text)
         if not count:
             raise SystemExit(f"{page}: found no place for {name!r}, expected it to end with <!-- /{name} -->")
     page.write_text(text, encoding="utf-8")
+
+
+def _filled(table: str, place: re.Match[str]) -> str:
+    return f"{place[1]}{table}\n{place[2]}"

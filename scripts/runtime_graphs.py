@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime_tables import BARE
-
 from edgecl_runtime import Bundle, read_bundle
 from edgecl_runtime.bench.device import PREFIX_LENGTH, RANK, TASKS
 from edgecl_runtime.bench.inputs import make_items
 from edgecl_runtime.bench.made import write_packs
 from edgecl_runtime.engine.onnxruntime import FEATURES
 from edgecl_runtime.preprocess import build_preprocessor
+from scripts.runtime_tables import BARE
 
 if TYPE_CHECKING:
     from edgecl_runtime.engine import ModelInputs

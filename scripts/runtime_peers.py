@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from runtime_graphs import Bench
 
 from edgecl_runtime import read_pack
 from edgecl_runtime.bench.device import RANK, TASKS
 from edgecl_runtime.bench.ratios import Case
 from edgecl_runtime.engine.onnxruntime import FEATURES, import_onnxruntime, open_session
+from scripts.runtime_graphs import Bench
 
 if TYPE_CHECKING:
     from edgecl_runtime.engine import ModelInputs

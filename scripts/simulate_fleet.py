@@ -25,10 +25,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from fleet_history import HOUR_S, Moment, make_history
-from repository_workload import PACKAGES, FixedClock
-from result_files import surroundings, write_result
-
 from edgecl_runtime.errors import TransferError
 from edgecl_runtime.ota.backoff import Tries
 from edgecl_runtime.ota.limits import Deadline, Limits
@@ -39,6 +35,9 @@ from edgecl_runtime.ota.setup import set_up
 from edgecl_runtime.ota.updater import Updater
 from edgecl_runtime.store import State, StoreReader
 from edgecl_runtime.store.transitions import begin, commit, withdraw
+from scripts.fleet_history import HOUR_S, Moment, make_history
+from scripts.repository_workload import PACKAGES, FixedClock
+from scripts.result_files import surroundings, write_result
 
 MINUTE_S = 60.0
 TASK = "leaves"

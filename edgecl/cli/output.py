@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from edgecl.training.checkpoint import Progress
     from edgecl.training.records import TaskRecord
     from edgecl.training.schedule import Schedule
+
+SECONDS_OF_SILENCE = 60.0
+"""A log that says nothing for longer looks like a command that hangs."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as exactly one JSON object."
@@ -62,7 +66,7 @@ def size(count_bytes: float) -> str:
 
 
 class TrainingConsole:
-    """Shows training on standard error: a bar on a terminal, one line per task elsewhere."""
+    """Shows training on standard error: a bar on a terminal; elsewhere a line per task, and at most one a minute."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -80,6 +84,7 @@ class TrainingConsole:
             transient=True,
         )
         self._shown: dict[str, Any] = {}
+        self._told_at = monotonic()
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -97,7 +102,7 @@ class TrainingConsole:
     def epoch(self, task: str, progress: Progress, schedule: Schedule) -> None:
         """An epoch ended, or a task started or was taken up again."""
         if progress.epochs and f"{task}: training" not in self._shown:
-            note(f"{task}: continues after epoch {progress.epochs} of {schedule.epochs}")
+            self._tell(f"{task}: continues after epoch {progress.epochs} of {schedule.epochs}")
         loss = f"loss {progress.losses[-1]:.3f}" if progress.losses else ""
         self._show(f"{task}: training", progress.epochs, schedule.epochs, loss)
 
@@ -105,10 +110,14 @@ class TrainingConsole:
         """A task was trained, measured and stored."""
         start = "" if record.parent is None else f", started from earlier tasks (newest: {record.parent})"
         measure = " balanced" if record.is_balanced else ""
-        note(
+        self._tell(
             f"{record.name}: {record.score:.1f} %{measure} on {record.test_items} test items, "
             f"{record.seconds:.0f} s{start}"
         )
+
+    def comparing(self, task: str, done: int, total: int) -> None:
+        """The items of a new task passed through so many of the tasks that it is compared with."""
+        self._show(f"{task}: features under each task", done, total, "")
 
     def testing(self, after: str, done: int, total: int) -> None:
         """So many of the tasks that are tested again after a task were tested."""
@@ -120,3 +129,9 @@ class TrainingConsole:
                 self._bars.update(shown, visible=False)
             self._shown[description] = self._bars.add_task(description, total=total, note=text)
         self._bars.update(self._shown[description], completed=done, total=total, note=text)
+        if self._bars.disable and done < total and monotonic() - self._told_at >= SECONDS_OF_SILENCE:
+            self._tell(f"{description}, {done} of {total}{text and f', {text}'}")
+
+    def _tell(self, line: str) -> None:
+        note(line)
+        self._told_at = monotonic()

@@ -117,24 +117,24 @@ class PretrainingConsole(TrainingConsole):
 
     def reading(self, done: int, total: int) -> None:
         """So many images were read and decoded."""
-        self._show("reading data", done, total, "")
         if self._bars.disable and done == total:
-            note(f"read {total} images")
+            self._tell(f"read {total} images")
+        self._show("reading data", done, total, "")
 
     def teaching(self, done: int, total: int) -> None:
         """The teacher has seen so many images."""
-        self._show("teacher", done, total, "")
         percent = 100 * done // total
         if self._bars.disable and percent > self._taught:
             self._taught = percent
-            note(f"teacher: {done} of {total} images")
+            self._tell(f"teacher: {done} of {total} images")
+        self._show("teacher", done, total, "")
 
     def round(self, round_: Round) -> None:
         """A round of steps was trained."""
         said = f"step {round_.step}, loss {round_.loss:.3f}"
-        self._show("training", round(100 * min(round_.done, 1)), 100, said)
         if self._bars.disable:
-            note(f"{100 * min(round_.done, 1):.0f} %: {said}, {round_.seconds / 60:.1f} minutes")
+            self._tell(f"{100 * min(round_.done, 1):.0f} %: {said}, {round_.seconds / 60:.1f} minutes")
+        self._show("training", round(100 * min(round_.done, 1)), 100, said)
 
     def was_finished(self, record: TrainingRecord) -> None:
         """The same training was finished before, and nothing is done."""

@@ -50,6 +50,7 @@ def similarity(run: Path, task: str, method: Method, backbone: str | None, as_js
             spec,
             method=method,
             progress=lambda done, total: console.checking(spec.name, done, total),
+            on_features=lambda done, total: console.comparing(spec.name, done, total),
             on_source=lambda name, result: note(f"{name}: {_in_words(result)}"),
             backbone_source=backbone,
         )

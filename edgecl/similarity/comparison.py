@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,14 +71,8 @@ def compare(
         DataError: There is no source, shapes or types do not fit, or a feature is not finite; names the source.
         ConfigError: Unknown method.
     """
-    _check_given(sources)
-    for name, features in sources.items():
-        check_features(features, labels, where=f"source {name!r}")
-    positions = draw_items(labels, seed=seed)
-    results = {}
-    for name, features in sources.items():
-        results[name] = estimate(features[positions], labels[positions], method=method, seed=seed)
-        on_source(name, results[name])
+    score = partial(estimate, method=method, seed=seed)
+    results = _scored(sources, labels, check=check_features, score=score, seed=seed, on_source=on_source)
     return _compared(results, method)
 
 
@@ -101,14 +96,8 @@ def compare_predictions(
     Raises:
         DataError: There is no source, shapes do not fit, or a row is not a distribution; names the source.
     """
-    _check_given(sources)
-    for name, probabilities in sources.items():
-        check_probabilities(probabilities, labels, where=f"source {name!r}")
-    positions = draw_items(labels, seed=seed)
-    results = {}
-    for name, probabilities in sources.items():
-        results[name] = estimate_predictions(probabilities[positions], labels[positions], seed=seed)
-        on_source(name, results[name])
+    score = partial(estimate_predictions, seed=seed)
+    results = _scored(sources, labels, check=check_probabilities, score=score, seed=seed, on_source=on_source)
     return _compared(results, "leep")
 
 
@@ -123,9 +112,26 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
     return float((np.sign(a[:, None] - a) * np.sign(b[:, None] - b)).sum()) / max(1, pairs)
 
 
-def _check_given(sources: Mapping[str, NDArray[np.floating]]) -> None:
+def _scored(
+    sources: Mapping[str, NDArray[np.floating]],
+    labels: NDArray[np.integer],
+    *,
+    check: Callable[..., None],
+    score: Callable[..., Similarity | Refusal],
+    seed: int,
+    on_source: Callable[[str, Similarity | Refusal], None],
+) -> dict[str, Similarity | Refusal]:
+    """Return the score of each source on the same sample of items, after all of them were checked."""
     if not sources:
         raise DataError.at("sources", found="none", expected="one or more", fix="Give what a source says.")
+    for name, rows in sources.items():
+        check(rows, labels, where=f"source {name!r}")
+    positions = draw_items(labels, seed=seed)
+    results = {}
+    for name, rows in sources.items():
+        results[name] = score(rows[positions], labels[positions])
+        on_source(name, results[name])
+    return results
 
 
 def _compared(results: Mapping[str, Similarity | Refusal], method: Method) -> Comparison:

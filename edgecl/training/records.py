@@ -11,6 +11,7 @@ import msgspec
 from edgecl.config import TABLES, RunConfig, starting_at
 from edgecl.errors import RunError
 from edgecl.evaluation.scores import Score
+from edgecl.streams.examples import Modality
 from edgecl.training.gate import Gain
 
 FORMAT_VERSION = 1
@@ -29,7 +30,7 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     config: RunConfig
     fingerprint: str
-    modality: str
+    modality: Modality
     format_version: int = FORMAT_VERSION
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from edgecl.training.loop import Prepared
     from edgecl.training.run import Run
     from edgecl_runtime.tensors import TaskTensors
+
+T = TypeVar("T")
 
 BARE = "no task"
 """The source that is the bare backbone; no task can have this name."""
@@ -58,6 +60,7 @@ def compare_new_task(
     *,
     method: Method,
     progress: Progress,
+    on_features: Progress,
     on_source: Callable[[str, Similarity | Refusal], None],
     backbone_source: str | None = None,
 ) -> NewTask:
@@ -68,6 +71,7 @@ def compare_new_task(
         spec: The new task; of its training items a stratified sample is used.
         method: Which score.
         progress: Told how many items were read and decoded.
+        on_features: Told how many of the sources have seen the items.
         on_source: Told about each source as it is done.
         backbone_source: Where the backbone lies now, if not where the run was made.
 
@@ -94,11 +98,12 @@ def compare_new_task(
     targets = data.train.targets
     if method == "leep":
         on_source(BARE, _NO_HEAD)
-        said = {name: _probabilities(backbone, prepared, task) for name, task in tasks.items()}
+        said = _of_each(tasks, lambda task: _probabilities(backbone, prepared, task), on_features)
         heads = compare_predictions(said, targets, seed=seed, on_source=on_source)
         comparison = replace(heads, sources={BARE: _NO_HEAD, **heads.sources})
     else:
-        under = {name: _features(backbone, prepared, task) for name, task in {BARE: None, **tasks}.items()}
+        sources = {BARE: None, **tasks}
+        under = _of_each(sources, lambda task: _features(backbone, prepared, task), on_features)
         comparison = compare(under, targets, method=method, seed=seed, on_source=on_source)
     return NewTask(spec.name, len(data.train), data.labels, comparison)
 
@@ -108,6 +113,20 @@ def _sample(data: TaskData, *, seed: int) -> TaskData:
     drawn = draw_items(data.train.targets, seed=seed)
     train = Split(tuple(data.train.items[position] for position in drawn), data.train.targets[drawn])
     return replace(data, train=train, test=Split((), np.empty(0, dtype=np.int64)))
+
+
+def _of_each(
+    sources: Mapping[str, T],
+    say: Callable[[T], NDArray[np.floating]],
+    on_features: Progress,
+) -> dict[str, NDArray[np.floating]]:
+    """Return what each source says about the items."""
+    said: dict[str, NDArray[np.floating]] = {}
+    for name, source in sources.items():
+        on_features(len(said), len(sources))
+        said[name] = say(source)
+    on_features(len(said), len(sources))
+    return said
 
 
 def _features(backbone: Backbone, prepared: Prepared, task: TaskTensors | None) -> NDArray[np.floating]:

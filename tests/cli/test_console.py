@@ -28,3 +28,29 @@ def test_the_line_of_a_task_says_that_it_started_from_earlier_ones(
     with TrainingConsole() as console:
         console.finished(make_record("leaves", 1, parent="bolts"))
     assert "10 s, started from earlier tasks (newest: bolts)\n" in capsys.readouterr().err
+
+
+def test_where_no_terminal_is_a_line_a_minute_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("edgecl.cli.output.monotonic", lambda: now)
+    with TrainingConsole() as console:
+        for now in (30.0, 61.0, 90.0, 122.0):
+            console.testing("bolts", int(now), 500)
+    assert capsys.readouterr().err.splitlines() == [
+        "testing again after bolts, 61 of 500",
+        "testing again after bolts, 122 of 500",
+    ]
+
+
+def test_a_task_that_was_told_of_a_moment_ago_breaks_no_silence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("edgecl.cli.output.monotonic", lambda: now)
+    with TrainingConsole() as console:
+        now = 61.0
+        console.finished(make_record("bolts"))
+        console.comparing("leaves", 1, 3)
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -49,6 +49,22 @@ def test_the_bare_backbone_and_every_task_are_sources(image_field: Field, new: P
     assert (called.json["task"], called.json["method"], called.json["items"]) == ("new", "h_lwc", 40)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every step of a long work be a line."""
+    monkeypatch.setattr("edgecl.cli.output.SECONDS_OF_SILENCE", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("method", "sources"), [("h_lwc", 4), ("leep", 3)])
+def test_it_says_how_many_tasks_have_seen_the_items(
+    method: str, sources: int, image_field: Field, new: Path, call: Call
+) -> None:
+    called = call("similarity", image_field.run.folder, "--task", f"new={new}", "--method", method)
+    told = [line for line in called.err.splitlines() if "features under each task" in line]
+    assert told == [f"new: features under each task, {done} of {sources}" for done in range(sources)]
+
+
 def test_a_source_says_all_there_is_to_know_about_its_number(
     image_field: Field, new: Path, call: Call
 ) -> None:
