@@ -63,6 +63,8 @@ class Measured:
                 "parent_gains": msgspec.to_builtins(task.parent_gains),
                 "parent_evidence": msgspec.to_builtins(task.parent_evidence),
             }
+            if task.validation:
+                row["validation"] = max(task.validation)
             if last is not None and task.name in last.now:
                 now = last.now[task.name]
                 row["at_the_end"] = now.to_look_at(dominated=task.is_balanced)
@@ -163,6 +165,8 @@ def arm_summary(runs: Sequence[Measured], counted: Sequence[str]) -> dict[str, A
         "peak_bytes": max((row["peak_bytes"] or 0 for row in every), default=0) or None,
         "seeds": len(runs),
     }
+    if all("validation" in row for row in every):
+        found["validation"] = spread(mean("validation"))
     if all("at_the_end" in row for row in every):
         found |= at_the_end(runs, counted)
         found["at_the_end"] = spread(mean("at_the_end"))

@@ -5,6 +5,7 @@
 Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all arms of a result file, between
 `<!-- tasks FILE -->` and `<!-- /tasks FILE -->` that of its tasks; `transfer` is the table of forward transfer and
 `curve` that of its gain by the number of tasks known before.
+`recipes` compares settings of one arm on the items that recipes are chosen on.
 `capacity` is that of accuracy against bytes, from what scripts/measure_capacity.py wrote.
 Files are named as they lie beside the page.
 """
@@ -20,6 +21,7 @@ from scripts.pages import fill_named_pages
 
 Result = Mapping[str, Any]
 
+FLOOR_ARM = "linear-head"
 FLOOR_ROW = "best floor, task by task"
 CEILING_ARM, CEILING_NOTE = "joint", ", the ceiling"
 
@@ -98,6 +100,44 @@ def capacity_table(result: Result) -> str:
     return "\n".join(lines)
 
 
+def recipes_table(result: Result) -> str:
+    """Return what settings of an arm reach on the items that recipes are chosen on, beside the arm as it ships.
+
+    Those are validation items where some were held back, and else the test items of a stream kept for choosing.
+    """
+    arms = result["summary"]["arms"]
+    held_back = all("validation" in found for found in arms.values())
+    key = "validation" if held_back else "score"
+    lines = [f"| settings | accuracy on {'validation' if held_back else 'test'} items % | over the default |"]
+    lines.append("|---|---|---|")
+    for name, found in arms.items():
+        arm, _, settings = name.partition(":")
+        if arm == FLOOR_ARM:
+            continue
+        points = "" if not settings else _over(result, name, arm, key)
+        shown = ", ".join(f"`{each}`" for each in settings.split(",")) if settings else f"`{arm}` as it ships"
+        lines.append(f"| {shown} | {spread(found[key])} | {points} |")
+    return "\n".join(lines)
+
+
+def _over(result: Result, name: str, arm: str, key: str) -> str:
+    """Return the mean gain of settings over the arm as it ships, with its error over pairs of task and seed."""
+    counted = result["summary"]["counted"]
+
+    def values(of: str) -> dict[tuple[int, str], float]:
+        return {
+            (run["seed"], row["task"]): row[key]
+            for run in result["runs"][of]
+            for row in run["tasks"]
+            if row["task"] in counted
+        }
+
+    shipped = values(arm)
+    gains = [value - shipped[place] for place, value in values(name).items()]
+    of_mean = statistics.stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else None
+    return f"{gain(statistics.fmean(gains))}{error(of_mean, digits=1)}"
+
+
 def mean_of_task(runs: list[Result], task: str) -> float:
     """Return the mean score of a task over the seeds of an arm."""
     return statistics.fmean(row["score"] for run in runs for row in run["tasks"] if row["task"] == task)
@@ -142,6 +182,7 @@ TABLES = {
     "tasks": tasks_table,
     "transfer": transfer_table,
     "curve": curve_table,
+    "recipes": recipes_table,
     "capacity": capacity_table,
 }
 

@@ -32,10 +32,9 @@ from edgecl.config import read_config
 from edgecl.streams import TaskSpec
 from edgecl.training.run import Run
 from scripts.arms_summary import Measured, runs_to_json, summary
+from scripts.arms_tables import FLOOR_ARM
 from scripts.result_files import surroundings, write_result
 from scripts.stream_runs import exit_code, read_settings, setting, stream_names, stream_tasks, trained
-
-FLOOR_ARM = "linear-head"
 
 
 def arm_setting(text: str) -> str:
@@ -71,8 +70,9 @@ def command(options: argparse.Namespace) -> str:
     """Return the command line that was asked for, without the places of this machine."""
     words = ["python", "scripts/measure_arms.py", options.stream, "--arms", *options.arms]
     words += ["--seeds", *map(str, options.seeds)]
-    for name, values in (("--alone", options.alone), ("--leave-out", options.leave_out)):
-        words += [name, *values] if values else []
+    for name in ("alone", "only", "leave_out"):
+        values = getattr(options, name)
+        words += [f"--{name.replace('_', '-')}", *values] if values else []
     words += ["--per-class", str(options.per_class)] if options.per_class else []
     words += ["--reverse"] if options.reverse else []
     words += ["--set", *options.settings] if options.settings else []
@@ -133,6 +133,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="ARM",
         help="Arms whose tasks learn alone: forward transfer of others is against the one of their recipe.",
     )
+    add("--only", nargs="+", metavar="TASK", help="Tasks of the stream; all if absent.")
     add(
         "--leave-out",
         nargs="*",
@@ -153,7 +154,13 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure and write the result file after every run, so that a stopped command has written what it has."""
     options = parse_arguments()
-    tasks = stream_tasks(options.stream, options.data, reverse=options.reverse, per_class=options.per_class)
+    tasks = stream_tasks(
+        options.stream,
+        options.data,
+        only=options.only,
+        reverse=options.reverse,
+        per_class=options.per_class,
+    )
     arms: dict[str, list[Measured]] = {}
     for seed in options.seeds:
         floors: dict[str, float | None] = {}

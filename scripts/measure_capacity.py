@@ -130,8 +130,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure every size over all seeds and write the result file after each."""
     options = parse_arguments()
-    tasks = stream_tasks(options.stream, options.data, reverse=False)
-    tasks = [spec for spec in tasks if options.only is None or spec.name in options.only]
+    tasks = stream_tasks(options.stream, options.data, only=options.only)
     curve: list[dict[str, Any]] = []
     floors: list[float] = []
     for size in options.sizes:

@@ -14,7 +14,7 @@ import msgspec
 from edgecl.cli.output import TrainingConsole
 from edgecl.cli.settings_option import parse_settings
 from edgecl.config import RunConfig
-from edgecl.errors import EdgeclError, RunError
+from edgecl.errors import ConfigError, EdgeclError, RunError
 from edgecl.streams import TaskSpec, load_task, read_stream
 from edgecl.training.run import Run
 from edgecl.training.train import train_stream
@@ -28,20 +28,37 @@ def stream_names() -> list[str]:
 
 
 def stream_tasks(
-    name: str, data: Path, *, reverse: bool = False, per_class: int | None = None
+    name: str,
+    data: Path,
+    *,
+    only: Sequence[str] | None = None,
+    reverse: bool = False,
+    per_class: int | None = None,
 ) -> list[TaskSpec]:
     """Return the tasks of a stream with their data below a folder.
 
     Args:
         name: Of a file in `streams`.
         data: Holds the data sets.
+        only: Names of the tasks that are wanted; None: all of them.
         reverse: In reversed order.
         per_class: Training items of each class, instead of those that the stream asks for.
+
+    Raises:
+        ConfigError: The stream has no task of a name in `only`.
     """
     tasks = [
         msgspec.structs.replace(spec, data=data / spec.data.relative_to(STREAMS))
         for spec in read_stream(STREAMS / f"{name}.toml").tasks
     ]
+    if unknown := sorted(set(only or ()) - {spec.name for spec in tasks}):
+        raise ConfigError.at(
+            "--only",
+            found=", ".join(unknown),
+            expected=f"tasks of {name}: {', '.join(spec.name for spec in tasks)}",
+            fix="Name tasks of the stream.",
+        )
+    tasks = [spec for spec in tasks if only is None or spec.name in only]
     if per_class is not None:
         tasks = [
             msgspec.structs.replace(spec, train_items=per_class * len(load_task(spec, seed=0).labels))

@@ -11,7 +11,7 @@ import pytest
 from edgecl.errors import ConfigError
 from edgecl.training.run import Run
 from scripts.arms_summary import Measured, spread, summary
-from tests.edgecl.report.factories import make_plain_run
+from tests.edgecl.report.factories import make_plain_run, make_record, make_run
 
 FLOORS = {"bolts": 60.0, "leaves": 60.0, "signs": 60.0}
 
@@ -100,3 +100,16 @@ def test_a_seed_is_not_counted_twice(plain: Run) -> None:
 def test_one_seed_has_no_deviation() -> None:
     assert spread([80.0]) == {"mean": 80.0, "sd": None}
     assert spread([80.0, 82.0]) == {"mean": 81.0, "sd": 1.41}
+
+
+def test_the_best_epoch_on_validation_items_is_what_settings_are_chosen_by(tmp_path: Path) -> None:
+    records = [
+        make_record("bolts", 0, validation=(60.0, 80.0, 70.0)),
+        make_record("leaves", 1, validation=(50.0, 40.0)),
+    ]
+    found = summary_of(held_back=[make_run(tmp_path / "held-back-0", records)])
+    assert found["held_back"]["validation"] == {"mean": 65.0, "sd": None}
+
+
+def test_without_validation_items_there_is_nothing_to_choose_by(plain: Run) -> None:
+    assert "validation" not in summary_of(plain=[plain])["plain"]

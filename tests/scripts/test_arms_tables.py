@@ -54,3 +54,38 @@ def test_a_place_where_no_task_counts_is_blank(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["transfer", "curve"])
 def test_without_any_transfer_there_are_no_rows(kind: str, tmp_path: Path) -> None:
     assert len(table(kind, tmp_path)) == 2
+
+
+def recipes(folder: Path, key: str) -> list[str]:
+    """Return the table of an arm as it ships and with another rate, each of two seeds of two tasks."""
+    page = folder / "page.md"
+    names = "linear-head", "adaprefix", "adaprefix:training.learning_rate=0.01,method.rank=8"
+    rows = {
+        name: [
+            {
+                "seed": seed,
+                "tasks": [{"task": task, key: 60.0 + better * place} for task in ("bolts", "leaves")],
+            }
+            for seed, better in ((0, 1.0), (1, 3.0))
+        ]
+        for place, name in enumerate(names)
+    }
+    found = {
+        "summary": {
+            "counted": ["bolts", "leaves"],
+            "arms": {name: {key: {"mean": 60.0 + place, "sd": 0.5}} for place, name in enumerate(names)},
+        },
+        "runs": rows,
+    }
+    (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
+    page.write_text("<!-- recipes found.json -->\n<!-- /recipes found.json -->\n", encoding="utf-8")
+    subprocess.run([sys.executable, SCRIPT, page], check=True)
+    return page.read_text(encoding="utf-8").splitlines()[1:-1]
+
+
+@pytest.mark.parametrize(("key", "items"), [("validation", "validation"), ("score", "test")])
+def test_settings_stand_beside_the_arm_as_it_ships(key: str, items: str, tmp_path: Path) -> None:
+    head, _, shipped, other = recipes(tmp_path, key)
+    assert head == f"| settings | accuracy on {items} items % | over the default |"
+    assert shipped == "| `adaprefix` as it ships | 61.0 ± 0.5 |  |"
+    assert other == "| `training.learning_rate=0.01`, `method.rank=8` | 62.0 ± 0.5 | +2.0 ± 0.6 |"

@@ -11,7 +11,7 @@ import pytest
 from edgecl.errors import ConfigError, RunError
 from edgecl.streams import TaskSpec, load_task
 from edgecl.training.run import Run
-from scripts.stream_runs import exit_code, read_settings, require_tasks, setting, trained
+from scripts.stream_runs import exit_code, read_settings, require_tasks, setting, stream_tasks, trained
 from tests.edgecl.factories import make_text_data
 from tests.edgecl.report.factories import make_record, make_run
 
@@ -85,3 +85,13 @@ def test_an_error_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]
 
     assert exit_code(fail) == 2
     assert capsys.readouterr().err == "not alike\n"
+
+
+def test_tasks_of_a_stream_are_chosen_by_name_in_its_order(tmp_path: Path) -> None:
+    tasks = stream_tasks("pacs", tmp_path, only=["sketch", "photo"])
+    assert [spec.name for spec in tasks] == ["photo", "sketch"]
+
+
+def test_a_task_that_the_stream_does_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--only: found painting, expected tasks of pacs: "):
+        stream_tasks("pacs", tmp_path, only=["sketch", "painting"])
