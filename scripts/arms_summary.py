@@ -219,12 +219,12 @@ def transfer_to_json(arm: Arm, comparison: Comparison) -> Row:
     }
 
 
-def known(value: float) -> float | None:
+def known(value: float, *, digits: int = 2) -> float | None:
     """Return a number as it is published; None for NaN."""
-    return None if np.isnan(value) else round(float(value), 2)
+    return None if np.isnan(value) else round(float(value), digits)
 
 
 def spread(values: Sequence[float]) -> dict[str, float | None]:
     """Return mean and standard deviation over seeds; None for the deviation of a single one."""
     deviation = statistics.stdev(values) if len(values) > 1 else float("nan")
-    return {"mean": round(statistics.fmean(values), 2), "sd": known(deviation)}
+    return {"mean": round(statistics.fmean(values), 3), "sd": known(deviation, digits=3)}

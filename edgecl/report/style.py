@@ -9,7 +9,7 @@ CSS = """
   :root { --ink: #e6e8eb; --faint: #a2a9b3; --ground: #14171a; --line: #3a4048; --shade: #1e2226; --bad: #ff8a80; }
 }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 74rem; padding: 1.5rem 1rem 4rem; color: var(--ink); background: var(--ground);
+body { margin: 0 auto; max-width: 82rem; padding: 1.5rem 1rem 4rem; color: var(--ink); background: var(--ground);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 0.75rem; border-bottom: 1px solid var(--line); padding-bottom: 0.25rem; }

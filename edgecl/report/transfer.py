@@ -72,6 +72,22 @@ def paired(arm: Arm, comparison: Comparison) -> Pairs | Missing:
     Raises:
         ConfigError: Two runs learned alone fit one seed.
     """
+    pairs = _with_references(arm, comparison)
+    if isinstance(pairs, Missing):
+        return pairs
+    counts = np.array([run.flags(comparison.left_out) for run, _ in pairs])
+    if not counts[:, 1:].any():
+        return Missing("no task after the first counts")
+    return Pairs(
+        trained=np.array([[task.score for task in run.tasks] for run, _ in pairs]),
+        alone=np.array([[other.task(name).score for name in run.names] for run, other in pairs]),
+        counts=counts,
+        references=tuple(other for _, other in pairs),
+    )
+
+
+def _with_references(arm: Arm, comparison: Comparison) -> list[tuple[MeasuredRun, MeasuredRun]] | Missing:
+    """Return the runs of an arm, each beside the run of its recipe and seed that learned alone."""
     if not comparison.alone:
         return Missing("no run with every task learned alone was given (--alone)")
     if arm.config.method.jointly:
@@ -82,15 +98,9 @@ def paired(arm: Arm, comparison: Comparison) -> Pairs | Missing:
     pairs = [(run, alone[run.seed]) for run in arm.runs if run.seed in alone]
     if not pairs:
         return Missing("the runs of --alone with its recipe have other seeds")
-    counts = np.array([run.flags(comparison.left_out) for run, _ in pairs])
-    if not counts[:, 1:].any():
-        return Missing("no task after the first counts")
-    return Pairs(
-        trained=np.array([[task.score for task in run.tasks] for run, _ in pairs]),
-        alone=np.array([[other.task(name).score for name in run.names] for run, other in pairs]),
-        counts=counts,
-        references=tuple(other for _, other in pairs),
-    )
+    if all(run.folder == other.folder for run, other in pairs):
+        return Missing("it is what others are measured against (--alone)")
+    return pairs
 
 
 def _by_seed(alone: Sequence[MeasuredRun], recipe: RunConfig) -> dict[int, MeasuredRun]:

@@ -99,7 +99,7 @@ def test_a_seed_is_not_counted_twice(plain: Run) -> None:
 
 def test_one_seed_has_no_deviation() -> None:
     assert spread([80.0]) == {"mean": 80.0, "sd": None}
-    assert spread([80.0, 82.0]) == {"mean": 81.0, "sd": 1.41}
+    assert spread([80.0, 82.0]) == {"mean": 81.0, "sd": 1.414}
 
 
 def test_the_best_epoch_on_validation_items_is_what_settings_are_chosen_by(tmp_path: Path) -> None:

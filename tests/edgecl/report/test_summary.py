@@ -136,6 +136,13 @@ def test_a_run_of_another_seed_is_no_reference(tmp_path: Path) -> None:
     assert found.transfer == Missing("the runs of --alone with its recipe have other seeds")
 
 
+def test_a_run_that_is_its_own_reference_has_no_forward_transfer(tmp_path: Path) -> None:
+    run = make_plain_run(tmp_path / "run", 80.0, 73.0)
+    assert summary_of(run, alone=[run]).transfer == Missing(
+        "it is what others are measured against (--alone)"
+    )
+
+
 def test_tasks_that_are_left_out_do_not_count_in_forward_transfer(tmp_path: Path) -> None:
     easy = {"floors": make_floors(99.0), "accuracy": 99.0}
     records = [make_record("bolts"), make_record("leaves", 1, **easy), make_record("signs", 2)]
