@@ -131,6 +131,7 @@ def _to_json(compared: NewTask, method: Method) -> dict[str, Any]:
         "reliable": None if comparison.kendall_tau is None else comparison.reliable,
         "doubts": list(comparison.doubts),
         "spread": comparison.spread,
+        "spread_error": comparison.spread_error if math.isfinite(comparison.spread_error) else None,
         "kendall_tau": comparison.kendall_tau,
         "sources": [_source_to_json(name, each) for name, each in comparison.sources.items()],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,9 @@ class Comparison:
     Attributes:
         sources: Per source its similarity, or why it has none; in the order given.
         spread: Standard deviation of the values across the sources; 0 for fewer than two.
+        spread_error: What the spread of sources of the same worth would be, from the differences between the sources
+            on each subsample: what a value owes to the items drawn is in all of them and cancels. Infinite for fewer
+            than two sources, and where no item can be left out.
         kendall_tau: How far method and cross-check rank the sources alike, from -1 to 1; 0 for fewer than two.
             None where the method has no cross-check: then there is no verdict on the ranking.
         doubts: Why the ranking is not to be used; empty if it is reliable.
@@ -39,6 +43,7 @@ class Comparison:
 
     sources: Mapping[str, Similarity | Refusal]
     spread: float
+    spread_error: float
     kendall_tau: float | None
     doubts: tuple[str, ...]
 
@@ -140,23 +145,33 @@ def _compared(results: Mapping[str, Similarity | Refusal], method: Method) -> Co
     values = [similarity.value for similarity in given]
     checks = [similarity.cross_check for similarity in given if similarity.cross_check is not None]
     spread = float(np.std(values, ddof=1)) if len(given) > 1 else 0.0
+    error = _error_of_differences(given)
     tau = None if cross_check_of(method) is None else kendall_tau(values, checks)
+    doubts: tuple[str, ...]
     if without:
-        return Comparison(results, spread, tau, (f"no number for {', '.join(without)}",))
-    if len(given) < 2:
-        return Comparison(results, spread, tau, ("one source alone has no rank",))
-    return Comparison(
-        results, spread, tau, (*_doubts_of_spread(given, spread), *_doubts_of_order(method, tau))
-    )
+        doubts = (f"no number for {', '.join(without)}",)
+    elif len(given) < 2:
+        doubts = ("one source alone has no rank",)
+    else:
+        doubts = (*_doubts_of_spread(spread, error), *_doubts_of_order(method, tau))
+    return Comparison(results, spread, error, tau, doubts)
 
 
-def _doubts_of_spread(given: Sequence[Similarity], spread: float) -> tuple[str, ...]:
-    error = max(similarity.standard_error for similarity in given)
+def _error_of_differences(given: Sequence[Similarity]) -> float:
+    if len(given) < 2 or math.isinf(given[0].widening):
+        return math.inf
+    replicates = np.array([similarity.replicates for similarity in given])  # [sources, subsamples]
+    differences = replicates - replicates.mean(axis=0)
+    # What the spread of sources of the same worth would be: each differs from their mean by less than from the truth.
+    return given[0].widening * float(np.sqrt(differences.var(axis=1).sum() / (len(given) - 1)))
+
+
+def _doubts_of_spread(spread: float, error: float) -> tuple[str, ...]:
     if spread > LEAST_SPREAD * error:
         return ()
     return (
-        f"the sources differ by {spread:.2g} (standard deviation), no more than {LEAST_SPREAD:g} standard "
-        f"errors of {error:.2g}",
+        f"the sources differ by {spread:.2g} (standard deviation), no more than {LEAST_SPREAD:g} times the {error:.2g} "
+        "that sources of the same worth would",
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from edgecl.errors import ConfigError
 from edgecl.similarity.hscore import h_lwc, shrinkage
@@ -24,7 +27,6 @@ from edgecl.similarity.spectrum import feature_spectrum
 from edgecl.similarity.subsamples import replicate
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -36,7 +38,6 @@ class Similarity:
         method: Which score it is.
         value: The score. H-scores are `classes` - 1 at most; `leep` is 0 at most; `logme` is in nats per item,
             `transrate` in nats.
-        standard_error: Of the score; infinite where every class has 2 samples, so that none can be left out.
         cross_check: `h_loo` of the same spectrum; `h_lwc` where `h_loo` or `logme` is the method; None for `leep`.
         chance: What the score would be on average for permuted labels.
         alpha: Shrinkage of the covariance, 0 to 1 (Ledoit and Wolf's); None for `leep`, which sees no features.
@@ -45,11 +46,12 @@ class Similarity:
         classes: Classes that were used, K.
         dropped: Labels that were left out, since they have a single sample.
         replicates: The score of each subsample; the same subsamples for all sources of one task.
+        widening: What the deviation of anything over the subsamples is multiplied by to be its standard error;
+            infinite where every class has 2 samples, so that none can be left out.
     """
 
     method: Method
     value: float
-    standard_error: float
     cross_check: float | None
     chance: float
     alpha: float | None
@@ -58,6 +60,12 @@ class Similarity:
     classes: int
     dropped: tuple[int, ...]
     replicates: tuple[float, ...]
+    widening: float
+
+    @property
+    def standard_error(self) -> float:
+        """Of the score; infinite where no item can be left out."""
+        return math.inf if math.isinf(self.widening) else self.widening * float(np.std(self.replicates))
 
 
 def estimate(
@@ -106,7 +114,6 @@ def estimate(
     return Similarity(
         method=method,
         value=value,
-        standard_error=replicates.standard_error,
         cross_check=h_lwc(spectrum) if cross_check_of(method) == "h_lwc" else h_loo(spectrum),
         chance=chance_level(spectrum, method),
         alpha=shrinkage(spectrum),
@@ -115,6 +122,7 @@ def estimate(
         classes=spectrum.classes,
         dropped=spectrum.dropped,
         replicates=replicates.values,
+        widening=replicates.widening,
     )
 
 
@@ -160,7 +168,6 @@ def estimate_predictions(
     return Similarity(
         method="leep",
         value=value,
-        standard_error=replicates.standard_error,
         cross_check=None,
         chance=leep_chance(probabilities[items.positions], items.targets, seed=seed),
         alpha=None,
@@ -169,6 +176,7 @@ def estimate_predictions(
         classes=items.classes,
         dropped=items.dropped,
         replicates=replicates.values,
+        widening=replicates.widening,
     )
 
 

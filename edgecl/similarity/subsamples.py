@@ -23,11 +23,11 @@ class Replicates:
 
     Attributes:
         values: The score of each subsample.
-        standard_error: Of the score of all items; infinite where none can be left out.
+        widening: What their deviation is multiplied by to be a standard error; infinite where no item can be left out.
     """
 
     values: tuple[float, ...]
-    standard_error: float
+    widening: float
 
 
 def replicate(
@@ -62,14 +62,9 @@ def replicate(
         if isinstance(value, Refusal):
             return Refusal(f"no standard error: of the subsamples, {value.reason}")
         values.append(value)
-    return Replicates(tuple(values), _standard_error(values, drawn=drawn, n=len(kept)))
-
-
-def _standard_error(values: Sequence[float], *, drawn: int, n: int) -> float:
-    if drawn == n:
-        return math.inf
     # Delete-d jackknife (Shao and Wu, 1989): subsamples share most items and so vary less than samples would.
-    return math.sqrt(drawn / (n - drawn)) * float(np.std(values))
+    left_out = len(kept) - drawn
+    return Replicates(tuple(values), math.sqrt(drawn / left_out) if left_out else math.inf)
 
 
 def _check(subsamples: int, fraction: float) -> None:

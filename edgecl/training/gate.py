@@ -104,14 +104,13 @@ def score_gains(identity: Similarity, candidates: Mapping[str, Similarity]) -> d
         identity: Similarity of the untouched backbone's features.
         candidates: Of the features under each earlier task, on the same items and subsamples.
     """
-    spread = float(np.std(identity.replicates))
-    if identity.classes < 2 or spread == 0 or not math.isfinite(identity.standard_error):
+    if identity.classes < 2 or not math.isfinite(identity.widening):
         return {}
-    widen, unit = identity.standard_error / spread, 100.0 / (identity.classes - 1)
+    unit = 100.0 / (identity.classes - 1)
     measured = {}
     for name, similarity in candidates.items():
         difference = np.subtract(similarity.replicates, identity.replicates)
-        error = widen * float(np.std(difference))
+        error = identity.widening * float(np.std(difference))
         measured[name] = Gain(unit * (similarity.value - identity.value), unit * error)
     return measured
 

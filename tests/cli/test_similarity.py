@@ -47,6 +47,9 @@ def test_the_bare_backbone_and_every_task_are_sources(image_field: Field, new: P
     assert [source["source"] for source in called.json["sources"]] == SOURCES
     assert called.json["run"] == str(image_field.run.folder)
     assert (called.json["task"], called.json["method"], called.json["items"]) == ("new", "h_lwc", 40)
+    assert called.json["reliable"] is (called.json["doubts"] == [])
+    assert called.json["spread"] > 0.0
+    assert called.json["spread_error"] > 0.0
 
 
 @pytest.fixture

@@ -52,7 +52,6 @@ def make_similarity(value: float = 1.0, **changes: Any) -> Similarity:
         **{
             "method": "h_lwc",
             "value": value,
-            "standard_error": 0.1,
             "cross_check": value,
             "chance": 0.0,
             "alpha": 0.1,
@@ -61,6 +60,7 @@ def make_similarity(value: float = 1.0, **changes: Any) -> Similarity:
             "classes": 4,
             "dropped": (),
             "replicates": (value, value),
+            "widening": 2.0,
             **changes,
         }
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecl.errors import ConfigError, DataError
-from edgecl.similarity import Comparison, Refusal, compare, compare_predictions
+from edgecl.similarity import Comparison, Refusal, Similarity, compare, compare_predictions
 from edgecl.similarity.comparison import _compared, kendall_tau
 from tests.edgecl.similarity.factories import make_features, make_similarity, similarity_of
 
@@ -49,7 +49,7 @@ def test_sources_of_the_same_worth_are_not_reliable() -> None:
     sources = {str(seed): make_features(items=200, gap=0.0, seed=seed)[0] for seed in range(4)}
     comparison = compare(sources, labels)
     assert not comparison.reliable
-    assert "no more than 2 standard errors" in comparison.doubts[0]
+    assert "no more than 2 times" in comparison.doubts[0]
 
 
 def test_one_source_alone_is_not_reliable() -> None:
@@ -57,10 +57,24 @@ def test_one_source_alone_is_not_reliable() -> None:
     assert (comparison.doubts, comparison.spread) == (("one source alone has no rank",), 0.0)
 
 
-def test_a_spread_of_two_standard_errors_is_not_enough() -> None:
-    pair = {"a": make_similarity(0.0, standard_error=0.5), "b": make_similarity(2**0.5, standard_error=0.1)}
-    assert _compared(pair, "h_lwc").spread == pytest.approx(1.0)
-    assert not _compared(pair, "h_lwc").reliable
+def pair_of(*gains: float) -> dict[str, Similarity | Refusal]:
+    """Return two sources; the second is better by these on the subsamples, and by their mean altogether."""
+    first = make_similarity(0.0, replicates=tuple(5.0 * place for place in range(len(gains))))
+    replicates = tuple(np.add(first.replicates, gains))
+    return {"a": first, "b": make_similarity(float(np.mean(gains)), replicates=replicates)}
+
+
+def test_the_error_is_that_of_the_difference_so_that_what_all_subsamples_do_to_both_cancels() -> None:
+    comparison = _compared(pair_of(0.5, 1.5), "h_lwc")  # twice the deviation of 0.5, by their widening of 2
+    assert comparison.spread == pytest.approx(1.0 / 2**0.5)
+    assert comparison.spread_error == pytest.approx(1.0 / 2**0.5)
+
+
+@pytest.mark.parametrize(("gains", "reliable"), [((3.0, 5.0), False), ((3.0, 4.99), True)])
+def test_a_spread_of_twice_what_chance_gives_is_not_enough(
+    gains: tuple[float, float], reliable: bool
+) -> None:
+    assert _compared(pair_of(*gains), "h_lwc").reliable is reliable
 
 
 @pytest.mark.parametrize(("checks", "reliable"), [((1, 2, 3, 4), True), ((2, 1, 4, 3), False)])
@@ -75,7 +89,7 @@ def test_the_cross_check_must_rank_alike(checks: tuple[float, ...], reliable: bo
 
 
 def test_an_unknown_error_is_never_reliable() -> None:
-    pair = {"a": make_similarity(0.0, standard_error=np.inf), "b": make_similarity(99.0)}
+    pair = {name: make_similarity(value, widening=np.inf) for name, value in (("a", 0.0), ("b", 99.0))}
     assert not _compared(pair, "h_lwc").reliable
 
 
@@ -160,7 +174,7 @@ def test_predictions_are_ranked_without_a_verdict_on_the_ranking() -> None:
 def test_predictions_of_the_same_worth_are_doubted_besides() -> None:
     sources, labels = make_predictions(0.3)
     comparison = compare_predictions({"one": sources["certain-0.3"], "other": sources["certain-0.3"]}, labels)
-    assert "no more than 2 standard errors" in comparison.doubts[0]
+    assert "no more than 2 times" in comparison.doubts[0]
     assert len(comparison.doubts) == 2
 
 

@@ -16,7 +16,7 @@ NORMALIZATIONS: tuple[Normalization, ...] = ("ahp_ratio", "ahp_winrate", "relati
 def make_comparison(*sources: Similarity | Refusal, doubts: tuple[str, ...] = ()) -> Comparison:
     """Return a comparison of sources named by their place."""
     named = {str(place): source for place, source in enumerate(sources)}
-    return Comparison(named, spread=1.0, kendall_tau=1.0, doubts=doubts)
+    return Comparison(named, spread=1.0, spread_error=0.1, kendall_tau=1.0, doubts=doubts)
 
 
 def test_a_distance_counts_robust_deviations_from_the_median() -> None:

@@ -133,7 +133,6 @@ def make_similarity(
     return Similarity(
         "h_lwc",
         value,
-        standard_error=2 * float(np.std(replicates)),
         cross_check=value,
         chance=0.0,
         alpha=0.1,
@@ -142,6 +141,7 @@ def make_similarity(
         classes=classes,
         dropped=(),
         replicates=replicates,
+        widening=2.0,
     )
 
 
@@ -163,12 +163,7 @@ def test_subsamples_that_disagree_make_a_gain_in_score_uncertain() -> None:
 
 
 def test_where_nothing_can_be_left_out_there_is_no_gain_in_score() -> None:
-    still = make_similarity(1.0, shifts=(0.0, 0.0, 0.0))
-    assert score_gains(still, {"a": make_similarity(9.0)}) == {}
-
-
-def test_an_infinite_error_is_no_gain_in_score() -> None:
-    unknown = dataclasses.replace(make_similarity(1.0), standard_error=math.inf)
+    unknown = dataclasses.replace(make_similarity(1.0), widening=math.inf)
     assert score_gains(unknown, {"a": make_similarity(9.0)}) == {}
 
 

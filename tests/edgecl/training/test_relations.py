@@ -66,7 +66,7 @@ def test_every_earlier_task_has_a_positive_distance(folder: Path, tmp_path: Path
     assert all(distance > 0 for distance in found.distances.values())
 
 
-RELATIVE = np.exp([0.5 / (0.1 + 1 / 1.35), -0.5 / (0.1 + 1 / 1.35)])
+RELATIVE = np.exp([0.5 / (3.0 + 1 / 1.35), -0.5 / (1.0 + 1 / 1.35)])
 """The distances of what `compared_reliably` returns."""
 
 
@@ -74,7 +74,7 @@ def compared_reliably(sources: Iterable[str], *_: Any, **__: Any) -> Comparison:
     """Return a comparison in which the second source says more, in its score but in half of the subsamples only."""
     similarities = (make_similarity(1.0, replicates=(1.0, 4.0)), make_similarity(3.0, replicates=(2.0, 3.0)))
     named = dict(zip(sources, similarities, strict=False))
-    return Comparison(named, spread=1.0, kendall_tau=1.0, doubts=())
+    return Comparison(named, spread=1.0, spread_error=0.1, kendall_tau=1.0, doubts=())
 
 
 @pytest.mark.parametrize(
