@@ -249,6 +249,7 @@ def test_an_error_that_is_not_known_is_null(image_field: Field, tmp_path: Path, 
     data = make_image_data(tmp_path / "pairs.npz", items=6, classes=2)
     called = call("similarity", image_field.run.folder, "--task", f"pairs={data}", "--json")
     assert [source["standard_error"] for source in called.json["sources"]] == [None] * 4
+    assert called.json["spread_error"] is None
     assert called.json["reliable"] is False
 
 
