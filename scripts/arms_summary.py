@@ -159,7 +159,7 @@ def arm_summary(runs: Sequence[Measured], counted: Sequence[str]) -> dict[str, A
         "gain_over_best_floor": spread(
             [score - floor for score, floor in zip(mean("score"), mean("best_floor"), strict=True)]
         ),
-        "seconds_per_task": round(statistics.fmean(row["seconds"] for row in every), 1),
+        "seconds_per_task": round(statistics.median(row["seconds"] for row in every), 1),
         "bytes_per_task": round(statistics.fmean(row["size_bytes"] for row in every)),
         "shared_bytes": max(row["shared_bytes"] for row in every),
         "peak_bytes": max((row["peak_bytes"] or 0 for row in every), default=0) or None,

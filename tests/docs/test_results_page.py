@@ -67,6 +67,16 @@ def test_what_is_regenerated_after_the_last_task_is_within_half_a_point(of: dict
     assert of["summary"]["arms"]["adaprefix++"]["largest_change"] <= 0.5
 
 
+def test_one_module_trained_on_from_task_to_task_loses_eight_points_on_images() -> None:
+    found = ARMS["sequential"]
+    assert found["score"]["mean"] - found["at_the_end"]["mean"] >= 8
+
+
+@pytest.mark.parametrize("of", [VISION, TEXT], ids=["images", "texts"])
+def test_the_ceiling_stands_in_the_table(of: dict[str, Any]) -> None:
+    assert "joint" in of["summary"]["arms"]
+
+
 def size(rank: int, prefix_length: int, kind: str = "float16") -> tuple[float, float]:
     """Return kilobytes and accuracy of a size."""
     for found in CAPACITY["curve"]:

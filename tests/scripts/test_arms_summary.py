@@ -113,3 +113,9 @@ def test_the_best_epoch_on_validation_items_is_what_settings_are_chosen_by(tmp_p
 
 def test_without_validation_items_there_is_nothing_to_choose_by(plain: Run) -> None:
     assert "validation" not in summary_of(plain=[plain])["plain"]
+
+
+def test_a_task_that_was_interrupted_for_an_hour_does_not_make_the_others_slow(tmp_path: Path) -> None:
+    records = [make_record(name, place, seconds=10.0) for place, name in enumerate(("bolts", "leaves"))]
+    run = make_run(tmp_path / "slow-0", [*records, make_record("signs", 2, seconds=3600.0)])
+    assert summary_of(slow=[run])["slow"]["seconds_per_task"] == 10.0
