@@ -6,7 +6,8 @@ Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all a
 `<!-- tasks FILE -->` and `<!-- /tasks FILE -->` that of its tasks; `transfer` is the table of forward transfer and
 `curve` that of its gain by the number of tasks known before.
 `recipes` compares settings of one arm on the items that recipes are chosen on.
-`capacity` is that of accuracy against bytes, from what scripts/measure_capacity.py wrote.
+`capacity` is that of accuracy against bytes, from what scripts/measure_capacity.py wrote, `prefixes` that of what
+prefixes carry, from scripts/measure_prefixes.py.
 Files are named as they lie beside the page.
 """
 
@@ -138,6 +139,18 @@ def _over(result: Result, name: str, arm: str, key: str) -> str:
     return f"{gain(statistics.fmean(gains))}{error(of_mean, digits=1)}"
 
 
+def prefixes_table(result: Result) -> str:
+    """Return what is left of each arm when other prefixes are put in the place of a task's own."""
+    lines = [
+        "| arm | own prefixes % | of the task before % | zeros % | largest change of a task by zeros |",
+        "|---|---|---|---|---|",
+    ]
+    for arm, found in result["summary"].items():
+        cells = (spread(found[kind]) for kind in ("own", "of_the_task_before", "zeros"))
+        lines.append(f"| `{arm}` | {' | '.join(cells)} | {found['largest_difference']:.1f} |")
+    return "\n".join(lines)
+
+
 def mean_of_task(runs: list[Result], task: str) -> float:
     """Return the mean score of a task over the seeds of an arm."""
     return statistics.fmean(row["score"] for run in runs for row in run["tasks"] if row["task"] == task)
@@ -184,6 +197,7 @@ TABLES = {
     "curve": curve_table,
     "recipes": recipes_table,
     "capacity": capacity_table,
+    "prefixes": prefixes_table,
 }
 
 

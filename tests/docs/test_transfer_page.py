@@ -31,6 +31,13 @@ def test_the_default_loses_nowhere() -> None:
         assert found["points"] >= -0.3 - found["standard_error"]
 
 
+def test_no_other_recipe_is_better_for_tasks_that_learn_alone() -> None:
+    result = json.loads((RESULTS / "choice-omniglot.json").read_text(encoding="utf-8"))
+    reached = {arm: found["score"]["mean"] for arm, found in result["summary"]["arms"].items()}
+    assert len(reached) >= 8
+    assert max(reached, key=lambda arm: reached[arm]) == "adaprefix"
+
+
 def gained(name: str, seeds: range) -> float:
     """Return the mean gain of the default over tasks alone, over some seeds and the tasks that count."""
     result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
