@@ -117,6 +117,23 @@ def test_accuracy_is_measured_against_bytes(tmp_path: Path) -> None:
     assert [row[:8] for row in rows[2:]] == ["| 2 | 0 ", "| 4 | 2 "]
 
 
+def test_what_prefixes_carry_is_measured_on_the_very_items_of_the_run(tmp_path: Path) -> None:
+    arms = measure("measure_arms.py", tmp_path, "--arms", "adaprefix")
+    places = ("--runs", tmp_path / "runs" / "adaprefix-0", "--data", tmp_path / "data")
+    out = tmp_path / "prefixes.json"
+    command = [sys.executable, SCRIPTS / "measure_prefixes.py", "pacs", *places, "--out", out]
+    subprocess.run(command, check=True, capture_output=True)
+    found = json.loads(out.read_text(encoding="utf-8"))
+    rows = {row["task"]: row["score"] for row in arms["runs"]["adaprefix"][0]["tasks"][1:]}
+    assert {row["task"]: row["own"] for row in found["runs"]["adaprefix"][0]["tasks"]} == rows
+    page = tmp_path / "page.md"
+    page.write_text("<!-- prefixes prefixes.json -->\n<!-- /prefixes prefixes.json -->\n", encoding="utf-8")
+    subprocess.run([sys.executable, SCRIPTS / "arms_tables.py", page], check=True)
+    assert f"| `adaprefix` | {found['summary']['adaprefix']['own']['mean']:.1f} |" in page.read_text(
+        encoding="utf-8"
+    )
+
+
 def test_an_unclosed_place_of_a_table_is_an_error(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     shutil.copy(SCRIPTS.parent / "docs" / "results" / "transfer-omniglot-5.json", tmp_path / "found.json")
