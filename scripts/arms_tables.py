@@ -7,7 +7,7 @@ Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all a
 `curve` that of its gain by the number of tasks known before.
 `recipes` compares settings of one arm on the items that recipes are chosen on.
 `capacity` is that of accuracy against bytes, from what scripts/measure_capacity.py wrote, `prefixes` that of what
-prefixes carry, from scripts/measure_prefixes.py.
+prefixes carry, from scripts/measure_prefixes.py, `empty-prefixes` from scripts/measure_empty_prefixes.py.
 Files are named as they lie beside the page.
 """
 
@@ -151,6 +151,19 @@ def prefixes_table(result: Result) -> str:
     return "\n".join(lines)
 
 
+def empty_prefixes_table(result: Result) -> str:
+    """Return the best floor of each task by the number of empty places in every attention."""
+    lengths = list(next(iter(result["best_floor"].values())))
+    lines = [f"| task | {' | '.join(lengths)} |", "|---" * (len(lengths) + 1) + "|"]
+    for task, by_length in result["best_floor"].items():
+        lines.append(f"| {task} | {' | '.join(spread(by_length[length]) for length in lengths)} |")
+    means = (
+        statistics.fmean(found[length]["mean"] for found in result["best_floor"].values())
+        for length in lengths
+    )
+    return "\n".join([*lines, f"| mean | {' | '.join(f'{mean:.1f}' for mean in means)} |"])
+
+
 def mean_of_task(runs: list[Result], task: str) -> float:
     """Return the mean score of a task over the seeds of an arm."""
     return statistics.fmean(row["score"] for run in runs for row in run["tasks"] if row["task"] == task)
@@ -198,6 +211,7 @@ TABLES = {
     "recipes": recipes_table,
     "capacity": capacity_table,
     "prefixes": prefixes_table,
+    "empty-prefixes": empty_prefixes_table,
 }
 
 

@@ -98,7 +98,7 @@ def _with_references(arm: Arm, comparison: Comparison) -> list[tuple[MeasuredRun
     pairs = [(run, alone[run.seed]) for run in arm.runs if run.seed in alone]
     if not pairs:
         return Missing("the runs of --alone with its recipe have other seeds")
-    if all(run.folder == other.folder for run, other in pairs):
+    if all(run.folder.resolve() == other.folder.resolve() for run, other in pairs):
         return Missing("it is what others are measured against (--alone)")
     return pairs
 

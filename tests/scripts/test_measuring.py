@@ -134,6 +134,23 @@ def test_what_prefixes_carry_is_measured_on_the_very_items_of_the_run(tmp_path: 
     )
 
 
+def test_empty_prefixes_of_no_length_leave_the_floor_as_it_is(tmp_path: Path) -> None:
+    arms = measure("measure_arms.py", tmp_path, "--arms", "linear-head")
+    places = ("--data", tmp_path / "data", "--backbone", tmp_path / "vit", "--out", tmp_path / "empty.json")
+    words = ("--lengths", "0", "3", "--seeds", "0", "--only", "photo", "sketch")
+    command = [sys.executable, SCRIPTS / "measure_empty_prefixes.py", "pacs", *words, *places]
+    subprocess.run(command, check=True, capture_output=True)
+    found = json.loads((tmp_path / "empty.json").read_text(encoding="utf-8"))
+    floors = {name: found["best_floor"][name]["0"]["mean"] for name in ("photo", "sketch")}
+    assert floors == {name: pytest.approx(arms["summary"]["best_floor"][name], abs=0.01) for name in floors}
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- empty-prefixes empty.json -->\n<!-- /empty-prefixes empty.json -->\n", encoding="utf-8"
+    )
+    subprocess.run([sys.executable, SCRIPTS / "arms_tables.py", page], check=True)
+    assert page.read_text(encoding="utf-8").splitlines()[1] == "| task | 0 | 3 |"
+
+
 def test_an_unclosed_place_of_a_table_is_an_error(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     shutil.copy(SCRIPTS.parent / "docs" / "results" / "transfer-omniglot-5.json", tmp_path / "found.json")
