@@ -77,6 +77,27 @@ def test_the_ceiling_stands_in_the_table(of: dict[str, Any]) -> None:
     assert "joint" in of["summary"]["arms"]
 
 
+def test_beside_adapters_the_prefixes_of_another_task_are_as_good() -> None:
+    for found in result("prefixes-vision")["summary"].values():
+        assert found["of_the_task_before"]["mean"] >= found["own"]["mean"]
+        assert abs(found["zeros"]["mean"] - found["own"]["mean"]) < 0.5
+
+
+def test_empty_prefixes_alone_change_what_frozen_features_are_worth() -> None:
+    floors = result("empty-prefixes-vision")["best_floor"]
+    better = {task: by_length["40"]["mean"] - by_length["0"]["mean"] for task, by_length in floors.items()}
+    helped = {"waste", "apple-leaves", "tomato-leaves", "groceries"}
+    assert {task for task, points in better.items() if points >= 1} == helped
+    assert max(better.values()) <= 8.6
+
+
+@pytest.mark.parametrize("of", ["vision", "text"])
+def test_prefixes_alone_have_the_rate_that_validation_items_choose(of: str) -> None:
+    arms = result(f"choice-prefix-{of}")["summary"]["arms"]
+    best = max(found["validation"]["mean"] for found in arms.values())
+    assert arms["prefix"]["validation"]["mean"] >= best - 0.5  # of two that are alike the smaller one
+
+
 def size(rank: int, prefix_length: int, kind: str = "float16") -> tuple[float, float]:
     """Return kilobytes and accuracy of a size."""
     for found in CAPACITY["curve"]:
