@@ -121,8 +121,11 @@ def test_what_prefixes_carry_is_measured_on_the_very_items_of_the_run(tmp_path: 
     arms = measure("measure_arms.py", tmp_path, "--arms", "adaprefix")
     places = ("--runs", tmp_path / "runs" / "adaprefix-0", "--data", tmp_path / "data")
     out = tmp_path / "prefixes.json"
-    command = [sys.executable, SCRIPTS / "measure_prefixes.py", "pacs", *places, "--out", out]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, SCRIPTS / "measure_prefixes.py", "pacs", *places, "--out", out],
+        check=True,
+        capture_output=True,
+    )
     found = json.loads(out.read_text(encoding="utf-8"))
     rows = {row["task"]: row["score"] for row in arms["runs"]["adaprefix"][0]["tasks"][1:]}
     assert {row["task"]: row["own"] for row in found["runs"]["adaprefix"][0]["tasks"]} == rows
@@ -138,8 +141,11 @@ def test_empty_prefixes_of_no_length_leave_the_floor_as_it_is(tmp_path: Path) ->
     arms = measure("measure_arms.py", tmp_path, "--arms", "linear-head")
     places = ("--data", tmp_path / "data", "--backbone", tmp_path / "vit", "--out", tmp_path / "empty.json")
     words = ("--lengths", "0", "3", "--seeds", "0", "--only", "photo", "sketch")
-    command = [sys.executable, SCRIPTS / "measure_empty_prefixes.py", "pacs", *words, *places]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, SCRIPTS / "measure_empty_prefixes.py", "pacs", *words, *places],
+        check=True,
+        capture_output=True,
+    )
     found = json.loads((tmp_path / "empty.json").read_text(encoding="utf-8"))
     floors = {name: found["best_floor"][name]["0"]["mean"] for name in ("photo", "sketch")}
     assert floors == {name: pytest.approx(arms["summary"]["best_floor"][name], abs=0.01) for name in floors}
