@@ -72,6 +72,19 @@ def test_one_module_trained_on_from_task_to_task_loses_eight_points_on_images() 
     assert found["score"]["mean"] - found["at_the_end"]["mean"] >= 8
 
 
+def test_generated_prefixes_alone_are_kept_by_the_drift_loss_and_forgotten_without_it() -> None:
+    lost = {
+        arm: ARMS[arm]["score"]["mean"] - ARMS[arm]["at_the_end"]["mean"] for arm in ARMS if "prefix++" in arm
+    }
+    assert abs(lost["prefix++"]) <= 0.5
+    assert lost["prefix++-no-drift"] >= 8
+
+
+def test_the_drift_loss_keeps_generated_prefixes_alone_from_learning() -> None:
+    assert gain("prefix++") < 0
+    assert gain("prefix++-no-drift") >= 8
+
+
 @pytest.mark.parametrize("of", [VISION, TEXT], ids=["images", "texts"])
 def test_the_ceiling_stands_in_the_table(of: dict[str, Any]) -> None:
     assert "joint" in of["summary"]["arms"]
