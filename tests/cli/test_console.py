@@ -33,11 +33,11 @@ def test_the_line_of_a_task_says_that_it_started_from_earlier_ones(
 def test_where_no_terminal_is_a_line_a_minute_says_how_far_it_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 0.0
+    now = 1000.0
     monkeypatch.setattr("edgecl.cli.output.monotonic", lambda: now)
     with TrainingConsole() as console:
-        for now in (30.0, 61.0, 90.0, 122.0):
-            console.testing("bolts", int(now), 500)
+        for now in (1030.0, 1061.0, 1090.0, 1122.0):
+            console.testing("bolts", int(now) - 1000, 500)
     assert capsys.readouterr().err.splitlines() == [
         "testing again after bolts, 61 of 500",
         "testing again after bolts, 122 of 500",
