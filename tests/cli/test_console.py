@@ -30,14 +30,30 @@ def test_the_line_of_a_task_says_that_it_started_from_earlier_ones(
     assert "10 s, started from earlier tasks (newest: bolts)\n" in capsys.readouterr().err
 
 
-def test_where_no_terminal_is_a_line_a_minute_says_how_far_it_is(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Clock:
+    """A clock that is set by hand."""
+
     now = 1000.0
-    monkeypatch.setattr("edgecl.cli.output.monotonic", lambda: now)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What the console looks at."""
+    clock = Clock()
+    monkeypatch.setattr("edgecl.cli.output.monotonic", clock)
+    return clock
+
+
+def test_where_no_terminal_is_a_line_a_minute_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
     with TrainingConsole() as console:
-        for now in (1030.0, 1061.0, 1090.0, 1122.0):
-            console.testing("bolts", int(now) - 1000, 500)
+        for seconds in (30, 61, 90, 122):
+            clock.now = 1000.0 + seconds
+            console.testing("bolts", seconds, 500)
     assert capsys.readouterr().err.splitlines() == [
         "testing again after bolts, 61 of 500",
         "testing again after bolts, 122 of 500",
@@ -45,12 +61,10 @@ def test_where_no_terminal_is_a_line_a_minute_says_how_far_it_is(
 
 
 def test_a_task_that_was_told_of_a_moment_ago_breaks_no_silence(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], clock: Clock
 ) -> None:
-    now = 0.0
-    monkeypatch.setattr("edgecl.cli.output.monotonic", lambda: now)
     with TrainingConsole() as console:
-        now = 61.0
+        clock.now = 1061.0
         console.finished(make_record("bolts"))
         console.comparing("leaves", 1, 3)
     assert len(capsys.readouterr().err.splitlines()) == 1
