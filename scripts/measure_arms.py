@@ -5,7 +5,8 @@
     python scripts/measure_arms.py omniglot-5 --arms adaprefix gated gated:transfer.learning_rate_factor=0.3 \
         --alone adaprefix --data DATA --backbone VIT_FOLDER --runs RUNS --out FILE
 
-The linear head on frozen features is always among them, and the floors are measured with it, once a seed.
+The linear head on frozen features is always among them, and the floors are measured with it, once a seed. With
+`--add` both are those of the result file that is there already, whose other arms stay.
 `ARM:KEY=VALUE,...` is an arm with settings of its own, beside the arm as it ships.
 
 DATA holds the data sets as plain folders, by the names in scripts/streams/. RUNS keeps the run folders: the same
@@ -31,6 +32,7 @@ from edgecl.cli.output import note
 from edgecl.config import read_config
 from edgecl.streams import TaskSpec
 from edgecl.training.run import Run
+from scripts.arms_kept import Kept
 from scripts.arms_summary import Measured, runs_to_json, summary
 from scripts.arms_tables import FLOOR_ARM
 from scripts.result_files import surroundings, write_result
@@ -75,23 +77,31 @@ def command(options: argparse.Namespace) -> str:
         words += [f"--{name.replace('_', '-')}", *values] if values else []
     words += ["--per-class", str(options.per_class)] if options.per_class else []
     words += ["--reverse"] if options.reverse else []
+    words += ["--add"] if options.add else []
     words += ["--set", *options.settings] if options.settings else []
     words += ["--data", "DATA", "--backbone", "BACKBONE", "--runs", "RUNS", "--out", options.out.name]
     return shlex.join(words)
 
 
-def result(options: argparse.Namespace, arms: Mapping[str, list[Measured]]) -> dict[str, Any]:
-    """Return the content of the result file."""
-    first = arms[FLOOR_ARM][0].run.record
+def asked(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what arms must share to stand in one result file."""
     return {
-        "command": command(options),
         "stream": options.stream,
         "reversed": options.reverse,
         "per_class": options.per_class,
+        "settings": read_settings(options.settings),
+    }
+
+
+def result(options: argparse.Namespace, arms: Mapping[str, list[Measured]]) -> dict[str, Any]:
+    """Return the content of the result file."""
+    first = next(iter(arms.values()))[0].run.record
+    return {
+        "command": command(options),
+        **asked(options),
         "backbone": Path(options.backbone).name,
         "fingerprint": first.fingerprint,
         "image_size": first.config.backbone.image_size,
-        "settings": read_settings(options.settings),
         "summary": summary(arms, alone=options.alone, left_out=options.leave_out),
         "runs": runs_to_json(arms),
         **surroundings("edgecl", "torch", "transformers", "scikit-learn", "peft"),
@@ -143,6 +153,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--per-class", type=int, help="Training items of each class, instead of the stream's.")
     add("--reverse", action="store_true", help="The tasks in reversed order.")
+    add("--add", action="store_true", help="Arms that OUT has already stay, and its floors are taken.")
     add("--runs", type=Path, required=True)
     add("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -161,16 +172,24 @@ def main() -> int:
         reverse=options.reverse,
         per_class=options.per_class,
     )
+    kept = Kept.read(options.out) if options.add else None
+    if kept:
+        kept.require_asked(asked(options))
     arms: dict[str, list[Measured]] = {}
     for seed in options.seeds:
-        floors: dict[str, float | None] = {}
-        for arm in dict.fromkeys((FLOOR_ARM, *options.alone, *options.arms)):
+        floors: dict[str, float | None] = {**kept.floors(seed)} if kept else {}
+        for arm in dict.fromkeys((*(() if kept else (FLOOR_ARM,)), *options.alone, *options.arms)):
             note(f"{arm}, seed {seed}")
             run = train_arm(arm, seed, tasks, options, floors=not floors)
             floors = floors or {task.name: task.best_floor for task in run.tasks}
             arms.setdefault(arm, []).append(Measured(run, floors))
-            write_result(options.out, result(options, arms))
-    print(json.dumps(result(options, arms)["summary"], indent=2))
+            if not kept:
+                write_result(options.out, result(options, arms))
+    found = result(options, arms)
+    if kept:
+        found = kept.with_added(found)
+        write_result(options.out, found)
+    print(json.dumps(found["summary"], indent=2))
     return 0
 
 

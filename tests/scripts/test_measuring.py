@@ -98,6 +98,15 @@ def test_what_is_generated_may_change_until_the_end_and_what_shipped_has_not(arm
     assert found["shipped_unchanged"]
 
 
+def test_arms_are_added_to_a_file_with_its_floors(arms: dict[str, Any], folder: Path) -> None:
+    shared = ("--reverse", "--per-class", "3", "--leave-out", "photo")
+    found = measure("measure_arms.py", folder, "--arms", "lora", "--add", *shared)
+    assert list(found["runs"]) == [*arms["runs"], "lora"]
+    floors = {row["best_floor"] for row in found["runs"]["lora"][0]["tasks"]}
+    assert floors == {row["best_floor"] for row in arms["runs"]["adaprefix"][0]["tasks"]}
+    assert Run.open(folder / "runs" / "lora-0").tasks[0].best_floor is None
+
+
 def test_the_command_is_told_without_places(arms: dict[str, Any], folder: Path) -> None:
     assert "--per-class 3" in arms["command"]
     assert "--data DATA" in arms["command"]
