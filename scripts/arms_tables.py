@@ -5,7 +5,8 @@
 Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all arms of a result file, between
 `<!-- tasks FILE -->` and `<!-- /tasks FILE -->` that of its tasks; `transfer` is the table of forward transfer and
 `curve` that of its gain by the number of tasks known before.
-`recipes` compares settings of one arm on the items that recipes are chosen on.
+`recipes` compares settings with the first arm of the file, on the items that recipes are chosen on; `along` shows
+what a task costs along a stream.
 `capacity` is that of accuracy against bytes, from what scripts/measure_capacity.py wrote, `prefixes` that of what
 prefixes carry, from scripts/measure_prefixes.py, `empty-prefixes` from scripts/measure_empty_prefixes.py.
 Files are named as they lie beside the page.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from scripts.pages import fill_named_pages
@@ -102,27 +103,40 @@ def capacity_table(result: Result) -> str:
 
 
 def recipes_table(result: Result) -> str:
-    """Return what settings of an arm reach on the items that recipes are chosen on, beside the arm as it ships.
+    """Return what settings of an arm reach, beside the first arm of the file.
 
-    Those are validation items where some were held back, and else the test items of a stream kept for choosing.
+    On the items that recipes are chosen on: validation items where some were held back, and else test items.
     """
-    arms = result["summary"]["arms"]
-    held_back = all("validation" in found for found in arms.values())
+    arms = {name: found for name, found in result["summary"]["arms"].items() if name != FLOOR_ARM}
+    held_back = all("validation" in found for found in result["summary"]["arms"].values())
     key = "validation" if held_back else "score"
-    lines = [f"| settings | accuracy on {'validation' if held_back else 'test'} items % | over the default |"]
-    lines.append("|---|---|---|")
+    items = "validation" if held_back else "test"
+    lines = [f"| settings | accuracy on {items} items % | over the first row |", "|---|---|---|"]
+    first, *_ = arms
+    known = _settings(first)
     for name, found in arms.items():
-        arm, _, settings = name.partition(":")
-        if arm == FLOOR_ARM:
-            continue
-        points = "" if not settings else _over(result, name, arm, key)
-        shown = ", ".join(f"`{each}`" for each in settings.split(",")) if settings else f"`{arm}` as it ships"
+        points = "" if name == first else _over(result, name, first, key)
+        own = [setting for setting in _settings(name) if setting not in known]
+        shown = ", ".join(f"`{each}`" for each in own) if own else _described(first)
         lines.append(f"| {shown} | {spread(found[key])} | {points} |")
     return "\n".join(lines)
 
 
-def _over(result: Result, name: str, arm: str, key: str) -> str:
-    """Return the mean gain of settings over the arm as it ships, with its error over pairs of task and seed."""
+def _settings(name: str) -> list[str]:
+    """Return the settings of `ARM:KEY=VALUE,...`."""
+    return [each for each in name.partition(":")[2].split(",") if each]
+
+
+def _described(name: str) -> str:
+    """Return what the settings of a table are compared with."""
+    arm, settings = name.partition(":")[0], _settings(name)
+    return (
+        f"`{arm}` with {', '.join(f'`{each}`' for each in settings)}" if settings else f"`{arm}` as it ships"
+    )
+
+
+def _over(result: Result, name: str, first: str, key: str) -> str:
+    """Return the mean gain of an arm over the first one, with its error over pairs of task and seed."""
     counted = result["summary"]["counted"]
 
     def values(of: str) -> dict[tuple[int, str], float]:
@@ -133,10 +147,38 @@ def _over(result: Result, name: str, arm: str, key: str) -> str:
             if row["task"] in counted
         }
 
-    shipped = values(arm)
-    gains = [value - shipped[place] for place, value in values(name).items()]
+    before = values(first)
+    gains = [value - before[place] for place, value in values(name).items()]
     of_mean = statistics.stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else None
     return f"{gain(statistics.fmean(gains))}{error(of_mean, digits=1)}"
+
+
+def along_table(result: Result) -> str:
+    """Return what a task costs, and how far what is generated has moved, by tens of the tasks known before."""
+    lines = [
+        "| arm | tasks | s a task | peak MB | change of accuracy since | drift |",
+        "|---|---|---|---|---|---|",
+    ]
+    for arm, runs in result["runs"].items():
+        for start in range(0, len(runs[0]["tasks"]), 10):
+            rows = [row for run in runs for row in run["tasks"][start : start + 10]]
+            if arm != FLOOR_ARM and all("drift" in row for row in rows):
+                lines.append(
+                    f"| `{arm}` | {start + 1} to {start + len(rows) // len(runs)} | {_stretch(rows)} |"
+                )
+    return "\n".join(lines)
+
+
+def _stretch(rows: Sequence[Result]) -> str:
+    """Return median seconds, peak memory, mean change of accuracy and largest drift of some tasks."""
+    change = statistics.fmean(row["at_the_end"] - row["score"] for row in rows)
+    cells = (
+        f"{statistics.median(row['seconds'] for row in rows):.1f}",
+        f"{max(row['peak_bytes'] for row in rows) / 1e6:.0f}",
+        f"{change:+.2f}",
+        f"{max(row['drift'] for row in rows):.4f}",
+    )
+    return " | ".join(cells)
 
 
 def prefixes_table(result: Result) -> str:
@@ -209,6 +251,7 @@ TABLES = {
     "transfer": transfer_table,
     "curve": curve_table,
     "recipes": recipes_table,
+    "along": along_table,
     "capacity": capacity_table,
     "prefixes": prefixes_table,
     "empty-prefixes": empty_prefixes_table,

@@ -56,10 +56,10 @@ def test_without_any_transfer_there_are_no_rows(kind: str, tmp_path: Path) -> No
     assert len(table(kind, tmp_path)) == 2
 
 
-def recipes(folder: Path, key: str) -> list[str]:
-    """Return the table of an arm as it ships and with another rate, each of two seeds of two tasks."""
+def recipes(folder: Path, key: str, first: str, other: str) -> list[str]:
+    """Return the table of two arms, each of two seeds of two tasks."""
     page = folder / "page.md"
-    names = "linear-head", "adaprefix", "adaprefix:training.learning_rate=0.01,method.rank=8"
+    names = "linear-head", first, other
     rows = {
         name: [
             {
@@ -85,7 +85,31 @@ def recipes(folder: Path, key: str) -> list[str]:
 
 @pytest.mark.parametrize(("key", "items"), [("validation", "validation"), ("score", "test")])
 def test_settings_stand_beside_the_arm_as_it_ships(key: str, items: str, tmp_path: Path) -> None:
-    head, _, shipped, other = recipes(tmp_path, key)
-    assert head == f"| settings | accuracy on {items} items % | over the default |"
+    settings = "adaprefix:training.learning_rate=0.01,method.rank=8"
+    head, _, shipped, other = recipes(tmp_path, key, "adaprefix", settings)
+    assert head == f"| settings | accuracy on {items} items % | over the first row |"
     assert shipped == "| `adaprefix` as it ships | 61.0 ± 0.5 |  |"
     assert other == "| `training.learning_rate=0.01`, `method.rank=8` | 62.0 ± 0.5 | +2.0 ± 0.6 |"
+
+
+def test_settings_stand_beside_the_first_arm_without_what_they_share_with_it(tmp_path: Path) -> None:
+    vector = "adaprefix++:generator.task_embedding=vector"
+    *_, first, other = recipes(tmp_path, "score", vector, f"{vector},generator.guidance=distance")
+    assert first == "| `adaprefix++` with `generator.task_embedding=vector` | 61.0 ± 0.5 |  |"
+    assert other == "| `generator.guidance=distance` | 62.0 ± 0.5 | +2.0 ± 0.6 |"
+
+
+def test_what_tasks_cost_stands_by_tens_of_the_tasks_known_before(tmp_path: Path) -> None:
+    rows = [
+        {"seconds": 1.0 + n, "peak_bytes": 5e6 + n * 1e6, "score": 60.0, "at_the_end": 60.5, "drift": n / 100}
+        for n in range(12)
+    ]
+    found = {"runs": {"linear-head": [{"tasks": rows}], "adaprefix++": [{"tasks": rows}]}}
+    (tmp_path / "found.json").write_text(json.dumps(found), encoding="utf-8")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- along found.json -->\n<!-- /along found.json -->\n", encoding="utf-8")
+    subprocess.run([sys.executable, SCRIPT, page], check=True)
+    assert page.read_text(encoding="utf-8").splitlines()[3:-1] == [
+        "| `adaprefix++` | 1 to 10 | 5.5 | 14 | +0.50 | 0.0900 |",
+        "| `adaprefix++` | 11 to 12 | 11.5 | 16 | +0.50 | 0.1100 |",
+    ]
