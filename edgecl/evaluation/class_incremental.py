@@ -16,6 +16,9 @@ Scores = NDArray[np.floating[Any]]
 def lowest_entropy(scores: Sequence[Scores]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return for each item the task whose probabilities have the lowest entropy, and the class that it names.
 
+    Entropy is compared as part of the most that a head of so many classes can have, ln C: otherwise a head of two
+    classes that knows nothing, ln 2, is surer than a good one of forty. Of equally sure tasks the first is believed.
+
     The true task takes no part: heads and modules of every task are tried alike (task-agnostic evaluation of
     task-specific modules, as in "Continual Learning with Hypernetworks", von Oswald et al. 2020, section 2).
 
@@ -33,8 +36,14 @@ def lowest_entropy(scores: Sequence[Scores]) -> tuple[NDArray[np.int64], NDArray
 
 
 def _entropy(scores: Scores) -> NDArray[np.float64]:
-    """Return the entropy [N] in nats of the softmax of scores [N, C]."""
+    """Return the entropy [N] of the softmax of scores [N, C], over ln C: 0 is certain, 1 is even.
+
+    It is 1 for a head of a single class, too: that names its class whatever it sees, and so says nothing.
+    """
+    items, classes = scores.shape
+    if classes == 1:
+        return np.ones(items)
     probabilities = softmax(scores).astype(np.float64)
     logarithms = np.log(np.clip(probabilities, np.finfo(np.float64).tiny, None))
-    entropy: NDArray[np.float64] = -(probabilities * logarithms).sum(axis=1)
+    entropy: NDArray[np.float64] = -(probabilities * logarithms).sum(axis=1) / np.log(classes)
     return entropy

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from edgecl.errors import ConfigError, RunError
+from edgecl.evaluation.scores import Score, is_dominated
 from edgecl.training.checkpoint import Best, Progress, load_checkpoint, save_checkpoint
 from edgecl.training.schedule import Schedule
 from edgecl.training.workers import Workers
@@ -262,30 +263,32 @@ def training_step(
 def _validate(
     backbone: InjectedBackbone, lessons: Sequence[Lesson], preprocessor: Preprocessor, config: TrainingConfig
 ) -> tuple[float, ...]:
-    """Return the mean accuracy of the lessons that have validation items, percent, or nothing if none has."""
-    accuracies = [
-        _accuracy(backbone, lesson.learner, lesson.validation, preprocessor, config)
+    """Return the mean score of the lessons that have validation items, percent, or nothing if none has."""
+    scores = [
+        _score(backbone, lesson.learner, lesson.validation, preprocessor, config)
         for lesson in lessons
         if lesson.validation is not None
     ]
-    return (float(np.mean(accuracies)),) if accuracies else ()
+    return (float(np.mean(scores)),) if scores else ()
 
 
-def _accuracy(
+def _score(
     backbone: InjectedBackbone,
     learner: TaskLearner,
     items: TrainingItems,
     preprocessor: Preprocessor,
     config: TrainingConfig,
 ) -> float:
-    hits, device = 0, learner.head.weight.device
+    """Return the accuracy on held-back items, percent; balanced where one class dominates them, as in the report."""
+    predicted, device = [], learner.head.weight.device
     for start in range(0, len(items.targets), VALIDATION_BATCH):
         rows = slice(start, start + VALIDATION_BATCH)
         inputs = model_inputs(preprocessor, items.prepared[rows], device)
         with torch.no_grad(), autocast(config.precision, device):
             scores = learner.head(learner.features(backbone, inputs))
-        hits += int((scores.argmax(dim=1).cpu().numpy() == items.targets[rows]).sum())
-    return 100.0 * hits / len(items.targets)
+        predicted.append(scores.argmax(dim=1).cpu().numpy())
+    score = Score.of(np.concatenate(predicted), items.targets)
+    return score.to_look_at(dominated=is_dominated(items.targets))
 
 
 def _require_finite(progress: Progress, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ class Begun:
     Attributes:
         bare: Features of its training items without a task, [N, D].
         relations: To earlier tasks, where these may guide it.
+        seconds: Wall time of the choice where it starts, of relations and of bare features.
     """
 
     spec: TaskSpec
@@ -61,6 +63,7 @@ class Begun:
     lesson: Lesson
     bare: NDArray[np.floating[Any]]
     relations: Relations | None
+    seconds: float
 
 
 def train_one(session: Session, method: Method, spec: TaskSpec, ready: Ready) -> TaskRecord:
@@ -71,9 +74,9 @@ def train_one(session: Session, method: Method, spec: TaskSpec, ready: Ready) ->
     """
     path = session.run.task_folder(spec.name) / "checkpoint.safetensors"
     its_identity = identity(session.run.record, [ready.data])
-    begun = begin(session, method, spec, ready, chosen=read_choice(path, identity=its_identity))
     device = choose_device(session.config.training.device)
     reset_peak(device)
+    begun = begin(session, method, spec, ready, chosen=read_choice(path, identity=its_identity))
     progress = train_lessons(
         session.backbone.module,
         [begun.lesson],
@@ -105,10 +108,11 @@ def begin(
     if session.workers.is_first:
         session.run.task_folder(spec.name).mkdir(parents=True, exist_ok=True)
     session.workers.wait()
+    started = time.perf_counter()
     seed = task_seed(config.seed, spec.name)
     bare = features(backbone.module, ready.prepared.train, preprocessor=backbone.preprocessor, task=None)
     start = choose_start(session, ready, bare, chosen=chosen)
-    relations = measure_relations(session, ready, bare, seed=seed)
+    relations = session.workers.of_first(measure_relations(session, ready, bare, seed=seed))
     items, validation = _parts(config.training, spec, ready, seed=seed)
     learner = method.begin_task(
         NewTask(
@@ -129,7 +133,8 @@ def begin(
             learner, backbone.module, ready.prepared.train, preprocessor=backbone.preprocessor
         )
         learner.head.rescale(FeatureScale.measure(torch.from_numpy(first)))
-    return Begun(spec, ready, start, Lesson(learner, items, seed, validation), bare, relations)
+    lesson = Lesson(learner, items, seed, validation)
+    return Begun(spec, ready, start, lesson, bare, relations, time.perf_counter() - started)
 
 
 def finish(
@@ -159,7 +164,7 @@ def finish(
         losses=progress.losses,
         steps=progress.epochs
         * Schedule.plan([len(begun.lesson.items.targets)], config.training).steps_per_epoch,
-        seconds=progress.seconds,
+        seconds=begun.seconds + progress.seconds,
         versions=package_versions("edgecl", "torch", "transformers"),
         balanced_accuracy=score.balanced_accuracy,
         dominated=is_dominated(targets),
@@ -259,8 +264,9 @@ def _floors(session: Session, begun: Begun) -> dict[str, Score]:
     """Return what classifiers reach on the bare features of the same items."""
     backbone, data = session.backbone, begun.ready.data
     test = features(backbone.module, begun.ready.prepared.test, preprocessor=backbone.preprocessor, task=None)
-    predicted = floor_predictions(begun.bare, data.train.targets, test)
-    return {name: Score.of(labels, data.test.targets) for name, labels in predicted.items()}
+    targets = data.test.targets
+    predicted = floor_predictions(begun.bare, data.train.targets, test, dominated=is_dominated(targets))
+    return {name: Score.of(labels, targets) for name, labels in predicted.items()}
 
 
 def _peer(begun: Begun) -> dict[str, torch.Tensor]:

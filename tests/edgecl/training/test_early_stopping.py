@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from edgecl.training import loop, one_task
 from edgecl.training.checkpoint import Progress
 from edgecl.training.loop import Lesson, Resumption, TrainingItems, train_lessons
 from edgecl.training.train import train_stream
+from edgecl.training.warm_start import Start, choose_start
 from edgecl.training.workers import Workers
 from tests.edgecl.factories import (
     Recorder,
@@ -45,7 +47,7 @@ def train(
     folder: Path, monkeypatch: pytest.MonkeyPatch, accuracies: Sequence[float], **recipe: Any
 ) -> tuple[Progress, list[Tensor], Tensor]:
     """Train with these accuracies on the validation items; return the head after each epoch, and in the end."""
-    monkeypatch.setattr(loop, "_accuracy", Mock(side_effect=list(accuracies)))
+    monkeypatch.setattr(loop, "_score", Mock(side_effect=list(accuracies)))
     learner, weights = make_learner(), list[Tensor]()
     settings = {"epochs": len(accuracies), "min_steps": 0, "batch_size": 8, "learning_rate": 5e-3, **recipe}
     progress = train_lessons(
@@ -146,3 +148,36 @@ def test_a_class_of_one_item_cannot_be_validated(tmp_path: Path, config: RunConf
     data = make_image_data(tmp_path / "few.npz", items=6)
     with pytest.raises(ConfigError, match="task 'shade': class '0' has a single item.*validation_fraction=0"):
         train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder())
+
+
+def test_an_epoch_is_chosen_by_what_is_reported_where_one_class_dominates(tmp_path: Path) -> None:
+    held_back = TrainingItems(ITEMS.prepared[:10], np.array([0] * 9 + [1]))
+    learner = make_learner()
+    with torch.no_grad():
+        learner.head.weight.zero_()
+        learner.head.bias.copy_(torch.tensor([1.0, *[0.0] * (len(learner.head.bias) - 1)]))
+    progress = train_lessons(
+        make_injected("vit"),
+        [Lesson(learner, ITEMS, seed=0, validation=held_back)],
+        preprocessor=PREPROCESSOR,
+        config=TrainingConfig(
+            device="cpu", epochs=1, min_steps=0, learning_rate=1e-9, head_learning_rate=1e-9
+        ),
+        resumption=Resumption(tmp_path / "checkpoint.safetensors", "mine"),
+        on_epoch=Mock(),
+        workers=Workers(),
+    )
+    assert progress.validation == (50.0,)
+
+
+def test_the_time_that_the_choice_of_a_start_takes_is_counted(
+    tmp_path: Path, config: RunConfig, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choose_slowly(*args: Any, **options: Any) -> Start:
+        time.sleep(0.5)
+        return choose_start(*args, **options)
+
+    monkeypatch.setattr(one_task, "choose_start", choose_slowly)
+    monkeypatch.setattr(one_task, "train_lessons", Mock(return_value=Progress(epochs=1, losses=(1.0,))))
+    run = train_stream(config, [make_spec(data)], tmp_path / "run", report=Recorder())
+    assert run.task("shade").seconds >= 0.5

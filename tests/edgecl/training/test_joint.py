@@ -100,7 +100,7 @@ def test_the_first_loss_is_the_mean_over_all_items(tmp_path: Path) -> None:
 def test_the_best_epoch_is_that_of_all_tasks_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_accuracy", Mock(side_effect=[100.0, 20.0, 70.0, 80.0]))
+    monkeypatch.setattr(loop, "_score", Mock(side_effect=[100.0, 20.0, 70.0, 80.0]))
     assert train_two(tmp_path, validation=ITEMS).validation == (60.0, 75.0)
 
 
