@@ -37,7 +37,8 @@ def similarity(run: Path, task: str, method: Method, backbone: str | None, as_js
     """Compare a new task with those of a finished run, without training it.
 
     Passes the training items of the new task through the backbone bare and with each task of RUN, and scores how
-    much the features then say about its classes. Says whether the ranking is more than noise; nothing is written.
+    much the features then say about its classes. Says whether the ranking of the tasks is more than noise; nothing
+    is written.
     """
     from edgecl.streams import parse_task_option
     from edgecl.training.run import Run
@@ -72,7 +73,7 @@ def _print(compared: NewTask, method: Method) -> None:
     from edgecl.similarity import Refusal, Similarity
     from edgecl.similarity.methods import cross_check_of
 
-    sources = compared.comparison.sources
+    sources = compared.sources
     given = {name: each for name, each in sources.items() if isinstance(each, Similarity)}
     if given:
         rows = [
@@ -95,15 +96,17 @@ def _beside(similarity: Similarity) -> str:
 
 
 def _verdict(compared: NewTask) -> str:
-    """Return whether the ranking is reliable, why that is not judged, or why there is no number at all."""
+    """Return whether the ranking is reliable, why that is not judged, or why there is no ranking or number at all."""
     from edgecl.similarity import Refusal
 
     comparison = compared.comparison
-    reasons = [each.reason for each in comparison.sources.values() if isinstance(each, Refusal)]
-    if len(reasons) == len(comparison.sources):
+    reasons = [each.reason for each in compared.sources.values() if isinstance(each, Refusal)]
+    if len(reasons) == len(compared.sources):
         return f"no number: {'; '.join(sorted(set(reasons)))}"
+    if not compared.is_ranking:
+        return "no ranking: one task alone has no rank"
     if comparison.reliable:
-        return "reliable: the sources differ by more than noise, and both scores rank them alike"
+        return "reliable: the tasks differ by more than noise, and both scores rank them alike"
     doubts = "; ".join(comparison.doubts)
     return (
         f"no verdict on the ranking: {doubts}"
@@ -116,24 +119,25 @@ def _dropped(compared: NewTask) -> list[str]:
     """Return the names of the classes that were left out, the same for all sources."""
     from edgecl.similarity import Similarity
 
-    given = [each for each in compared.comparison.sources.values() if isinstance(each, Similarity)]
+    given = [each for each in compared.sources.values() if isinstance(each, Similarity)]
     return [compared.labels[label] for label in given[0].dropped] if given else []
 
 
 def _to_json(compared: NewTask, method: Method) -> dict[str, Any]:
     comparison = compared.comparison
+    tau = comparison.kendall_tau if compared.is_ranking else None
     return {
         "task": compared.name,
         "method": method,
         "items": compared.items,
         "classes": len(compared.labels),
         "dropped": _dropped(compared),
-        "reliable": None if comparison.kendall_tau is None else comparison.reliable,
+        "reliable": None if tau is None else comparison.reliable,
         "doubts": list(comparison.doubts),
         "spread": comparison.spread,
         "spread_error": comparison.spread_error if math.isfinite(comparison.spread_error) else None,
-        "kendall_tau": comparison.kendall_tau,
-        "sources": [_source_to_json(name, each) for name, each in comparison.sources.items()],
+        "kendall_tau": tau,
+        "sources": [_source_to_json(name, each) for name, each in compared.sources.items()],
     }
 
 

@@ -36,22 +36,18 @@ class EmbeddingGuide:
         """Place a task among earlier ones.
 
         Args:
-            task: With its relations to J earlier tasks.
+            task: With its relations to J earlier tasks, which are reliable.
             anchors: Their embeddings [J, E].
             config: How the embedding is guided.
             encode: What the network sees of embeddings [T, E], [T, F].
             decoder: From what the network sees to embeddings, for the modes that decode.
         """
-        if task.relations is None:
-            raise ValueError("a task without relations cannot be guided")
+        if task.relations is None or not task.relations.reliable:
+            raise ValueError("a task without reliable relations cannot be guided")
         distances = torch.tensor(tuple(task.relations.distances.values()), dtype=torch.float64)
         self.placement: Placement = place(
-            anchors.double().cpu().numpy(),
-            distances.numpy(),
-            reliable=task.relations.reliable,
-            seed=task.seed,
+            anchors.double().cpu().numpy(), distances.numpy(), reliable=True, seed=task.seed
         )
-        self._is_on = task.relations.reliable
         self._anchors, self._distances = anchors, distances.float()
         self._guide = torch.from_numpy(self.placement.embedding).float()
         self._config, self._steps, self._known = config, task.steps, task.known
@@ -62,7 +58,7 @@ class EmbeddingGuide:
         weight = guidance_weight(
             self._known, progress=step / max(1, self._steps), per_task=self._config.guidance_weight
         )
-        if not self._is_on or weight == 0:
+        if weight == 0:
             return None
         return weight * self._unweighted(embedding)
 

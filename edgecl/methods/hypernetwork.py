@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,16 +58,18 @@ class Hypernetwork:
 
     def generate(self, embedding: Tensor) -> Tensor:
         """Return the rows of one task, [L, rows, D], of its embedding; differentiable."""
-        rows: Tensor = self.network(embedding.to(_device(self.network))[None])[0]
+        with _full_precision(embedding):
+            rows: Tensor = self.network(embedding.to(_device(self.network))[None])[0]
         return rows
 
     def explore(self, embedding: Tensor, random: torch.Generator) -> Tensor:
         """Return the rows [L, rows, D] of one task as a step of training sees them; differentiable."""
-        return self.network.explore(embedding[None], generator=random)[0]
+        with _full_precision(embedding):
+            return self.network.explore(embedding[None], generator=random)[0]
 
     def guide(self, task: NewTask) -> EmbeddingGuide | None:
-        """Return what guides the embedding of a new task; None without known relations."""
-        if task.relations is None:
+        """Return what guides the embedding of a new task; None without relations, or where they are noise."""
+        if task.relations is None or not task.relations.reliable:
             return None
         if self._config.guidance == "paper":
             self.decoder = _decoder(self.network, self._config, seed=task.seed)
@@ -121,6 +124,14 @@ class Hypernetwork:
             self._stored = [self.target.rows(earlier.tensors(name)) for name in earlier.names]
         else:
             self._stored = [state[f"bounds.{name}"] for name in earlier.names]
+
+
+def _full_precision(embedding: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which rows are made in float32 also where the backbone computes in bfloat16.
+
+    What is generated is stored, and held against what was stored: rounded, it would drift by the rounding.
+    """
+    return torch.autocast(embedding.device.type, enabled=False)
 
 
 def _protected(network: Network, config: GeneratorConfig) -> nn.Module:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Network = RowwiseGenerator | RecurrentGenerator | GrowingGenerator | IntervalGenerator
 
+GUIDED = "generator.architecture=rowwise with generator.task_embedding=vector"
+"""The network that every mode of guidance can guide."""
+
 VECTOR_SIZE = 32
 ROW_SIZE = 64
 
@@ -105,25 +108,28 @@ def _check_guidance(config: GeneratorConfig) -> None:
         return
     unguided = _unguided(config)
     if unguided is not None:
+        embeddings, fix = unguided
         raise ConfigError.at(
             "generator.guidance",
-            found=f"{config.guidance!r} for embeddings of {unguided}",
+            found=f"{config.guidance!r} for embeddings of {embeddings}",
             expected="one vector per task",
-            fix="Set generator.task_embedding=vector, or generator.architecture=recurrent without grow.",
+            fix=fix,
         )
     if config.architecture == "recurrent" and config.guidance != "distance":
         raise ConfigError.at(
             "generator.guidance",
             found=f"{config.guidance!r} beside generator.architecture=recurrent",
             expected="'distance': without an encoder a decoder would only copy",
-            fix="Set generator.guidance=distance, or generator.architecture=rowwise.",
+            fix=f"Set generator.guidance=distance, or {GUIDED}.",
         )
 
 
-def _unguided(config: GeneratorConfig) -> str | None:
-    """Return what a task has instead of one vector that can be placed; None where it has one."""
+def _unguided(config: GeneratorConfig) -> tuple[str, str] | None:
+    """Return what a task has instead of one vector that can be placed, and the way out; None where it has one."""
     if config.architecture == "interval":
-        return "boxes"
-    if config.architecture == "recurrent":
-        return "weights" if config.recurrent_mode == "grow" else None
-    return None if config.task_embedding == "vector" else "rows"
+        return "boxes", f"Set {GUIDED}."
+    if config.architecture == "recurrent" and config.recurrent_mode == "grow":
+        return "weights", "Set generator.recurrent_mode=regularised with generator.guidance=distance."
+    if config.architecture == "rowwise" and config.task_embedding == "row":
+        return "rows", "Set generator.task_embedding=vector."
+    return None

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 def measure_relations(session: Session, ready: Ready, bare: Features, *, seed: int) -> Relations | None:
     """Return measured distances to earlier tasks; None where the settings ask for no guidance, or nothing is before it.
 
-    For ablations the labels are permuted before they are compared, or the distances are random. Whether they may guide
-    is decided by the measured ones in every case, so that ablations differ in the distances alone.
+    For ablations the labels are permuted before they are compared, or the measured distances are dealt out to the
+    earlier tasks at random: the same distances, of which chance says whose they are (two tasks keep their own in one
+    of two cases). Whether they may guide is decided by the measured ones in every case, so that ablations differ in
+    the distances alone. One earlier task has no rank, and guides in no case.
 
     Args:
         session: The run with its earlier tasks.
@@ -45,7 +47,7 @@ def measure_relations(session: Session, ready: Ready, bare: Features, *, seed: i
     if comparison.reliable and generator.guidance_from != "h_lwc":
         random = np.random.default_rng([seed, 3])
         distances = (
-            random.uniform(0.25, 4.0, len(names))
+            random.permutation(distances)
             if generator.guidance_from == "random"
             else _permuted(sources, random.permutation(labels), generator.guidance_normalization, seed=seed)
         )

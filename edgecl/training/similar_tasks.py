@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -45,13 +46,25 @@ class NewTask:
         name: The new task.
         items: Training items that were used.
         labels: Its classes; a dropped label of a similarity is a position among them.
-        comparison: Of the bare backbone (`BARE`) and of the run's tasks, in the order of training.
+        bare: The similarity of the bare backbone, which is no task: it stands beside the ranking, and is not in it.
+        comparison: Of the run's tasks alone, in the order of training.
     """
 
     name: str
     items: int
     labels: tuple[str, ...]
+    bare: Similarity | Refusal
     comparison: Comparison
+
+    @property
+    def sources(self) -> dict[str, Similarity | Refusal]:
+        """What the bare backbone (`BARE`) and then each task says."""
+        return {BARE: self.bare, **self.comparison.sources}
+
+    @property
+    def is_ranking(self) -> bool:
+        """Whether there are two tasks or more, which can be ranked."""
+        return len(self.comparison.sources) > 1
 
 
 def compare_new_task(
@@ -99,13 +112,12 @@ def compare_new_task(
     if method == "leep":
         on_source(BARE, _NO_HEAD)
         said = _of_each(tasks, lambda task: _probabilities(backbone, prepared, task), on_features)
-        heads = compare_predictions(said, targets, seed=seed, on_source=on_source)
-        comparison = replace(heads, sources={BARE: _NO_HEAD, **heads.sources})
-    else:
-        sources = {BARE: None, **tasks}
-        under = _of_each(sources, lambda task: _features(backbone, prepared, task), on_features)
-        comparison = compare(under, targets, method=method, seed=seed, on_source=on_source)
-    return NewTask(spec.name, len(data.train), data.labels, comparison)
+        comparison = compare_predictions(said, targets, seed=seed, on_source=on_source)
+        return NewTask(spec.name, len(data.train), data.labels, _NO_HEAD, comparison)
+    under = _of_each({BARE: None, **tasks}, lambda task: _features(backbone, prepared, task), on_features)
+    score = partial(compare, labels=targets, method=method, seed=seed, on_source=on_source)
+    bare = score({BARE: under.pop(BARE)}).sources[BARE]
+    return NewTask(spec.name, len(data.train), data.labels, bare, score(under))
 
 
 def _sample(data: TaskData, *, seed: int) -> TaskData:

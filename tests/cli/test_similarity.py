@@ -52,6 +52,34 @@ def test_the_bare_backbone_and_every_task_are_sources(image_field: Field, new: P
     assert called.json["spread_error"] > 0.0
 
 
+def test_the_ranking_is_judged_over_the_tasks_alone(image_field: Field, new: Path, call: Call) -> None:
+    result = call("similarity", image_field.run.folder, "--task", f"new={new}", "--json").json
+    bare, *tasks = result["sources"]
+    assert result["spread"] == pytest.approx(np.std([task["value"] for task in tasks], ddof=1))
+    assert list(bare) == list(tasks[0])
+    assert bare["standard_error"] > 0.0
+
+
+def with_one_task(field: Field, folder: Path) -> Path:
+    """Return a copy of a run that has finished its first task only."""
+    run = field.copy_run(folder)
+    for name in field.tasks[1:]:
+        (run.task_folder(name) / "task.json").unlink()
+    return run.folder
+
+
+@pytest.mark.parametrize("method", ["h_lwc", "leep"])
+def test_one_task_alone_is_no_ranking(
+    method: str, image_field: Field, new: Path, tmp_path: Path, call: Call
+) -> None:
+    options = (with_one_task(image_field, tmp_path), "--task", f"new={new}", "--method", method)
+    shown, printed = call("similarity", *options), call("similarity", *options, "--json")
+    assert shown.out.splitlines()[-1] == "no ranking: one task alone has no rank"
+    assert [source["source"] for source in printed.json["sources"]] == SOURCES[:2]
+    assert (printed.json["reliable"], printed.json["kendall_tau"]) == (None, None)
+    assert printed.json["doubts"] == ["one source alone has no rank"]
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every step of a long work be a line."""

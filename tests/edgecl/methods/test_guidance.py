@@ -12,6 +12,7 @@ from tests.edgecl.factories import DIMENSIONS, changed, learn, make_new_task, ma
 
 MODES = ("distance", "decoder", "paper")
 RECURRENT = {"architecture": "recurrent", "task_embedding": "row"}
+GROWING = {"architecture": "recurrent", "recurrent_mode": "grow"}
 
 
 def make_method(mode: str = "distance", **generator: Any) -> AdaPrefixPP:
@@ -68,6 +69,25 @@ def test_guidance_reaches_what_it_guides(mode: str) -> None:
 def test_relations_that_are_noise_guide_nothing(mode: str) -> None:
     learner = begin(make_method(mode, drift_weight=0.0), make_guided(reliable=False))
     assert learner.penalty(torch.optim.AdamW(learner.module_parameters()), 0) is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_relations_that_are_noise_leave_the_start_as_it_is_without_guidance(mode: str) -> None:
+    noise = begin(make_method(mode), make_guided(reliable=False))
+    as_ever = begin(make_method("none"), make_new_task("new"))
+    assert torch.equal(noise.embedding, as_ever.embedding)
+    assert [*noise.own.state_dict()] == [*as_ever.own.state_dict()]
+    assert all(map(torch.equal, noise.own.parameters(), as_ever.own.parameters()))
+
+
+@pytest.mark.parametrize("generator", [{}, RECURRENT])
+def test_relations_that_are_noise_leave_all_that_is_trained_as_it_is_without_guidance(
+    generator: dict[str, Any],
+) -> None:
+    noise = trained(learn(make_method(**generator), make_guided(reliable=False)))
+    as_ever = trained(learn(make_method("none", **generator), make_new_task("new")))
+    assert noise.keys() == as_ever.keys()
+    assert [name for name in noise if not torch.equal(noise[name], as_ever[name])] == []
 
 
 def test_guidance_has_faded_at_the_end() -> None:
@@ -128,9 +148,35 @@ def test_a_network_without_an_encoder_is_not_guided_through_a_decoder(mode: str)
         make_method(mode, **RECURRENT)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("found", "advised"),
+    [
+        ({}, {"task_embedding": "vector"}),
+        ({"architecture": "interval"}, {"architecture": "rowwise", "task_embedding": "vector"}),
+        (GROWING, {"recurrent_mode": "regularised", "guidance": "distance"}),
+    ],
+)
+def test_what_is_advised_where_a_task_cannot_be_guided_works(
+    mode: str, found: dict[str, str], advised: dict[str, str]
+) -> None:
+    refused = {"guidance": mode, **found}
+    with pytest.raises(ConfigError) as said:
+        AdaPrefixPP(make_settings("adaprefix++", **refused), DIMENSIONS)
+    assert [key for key in advised if f"generator.{key}={advised[key]}" not in str(said.value)] == []
+    AdaPrefixPP(make_settings("adaprefix++", **{**refused, **advised}), DIMENSIONS)
+
+
+def test_a_decoder_can_guide_the_network_that_is_advised_in_the_place_of_a_recurrent_one() -> None:
+    advised = "generator.architecture=rowwise with generator.task_embedding=vector"
+    with pytest.raises(ConfigError, match=advised):
+        make_method("decoder", **RECURRENT)
+    make_method("decoder", architecture="rowwise", task_embedding="vector")
+
+
 def test_weights_of_a_growing_task_cannot_be_guided() -> None:
     with pytest.raises(ConfigError, match="found 'distance' for embeddings of weights"):
-        make_method("distance", **RECURRENT, recurrent_mode="grow")
+        make_method("distance", **RECURRENT | GROWING)
 
 
 @pytest.mark.parametrize("mode", ["distance", "paper"])

@@ -11,7 +11,7 @@ import pytest
 
 from edgecl.config import RunConfig
 from edgecl.methods import NewTask, Relations
-from edgecl.similarity import Comparison
+from edgecl.similarity import Comparison, task_distances
 from edgecl.training.ready import prepare
 from edgecl.training.relations import measure_relations
 from edgecl.training.session import Session
@@ -48,6 +48,13 @@ def guided(folder: Path, *, method: dict[str, Any] | None = None, **generator: A
 
 def relations(folder: Path, run: Path, *, earlier: int = 3, **generator: Any) -> Relations | None:
     """Return the relations of a new task to some that were trained on the same data."""
+    return relations_by_seed(folder, run, (0,), earlier=earlier, **generator)[0]
+
+
+def relations_by_seed(
+    folder: Path, run: Path, seeds: Iterable[int], *, earlier: int, **generator: Any
+) -> list[Relations | None]:
+    """Return the relations of a new task to some that were trained on the same data, for each seed."""
     specs = [make_spec(folder / "shade.npz", name=f"task-{number}") for number in range(earlier)]
     trained = train_stream(guided(folder, **generator), specs, run, report=Recorder())
     backbone = load_run_backbone(trained)
@@ -55,7 +62,7 @@ def relations(folder: Path, run: Path, *, earlier: int = 3, **generator: Any) ->
     spec = make_spec(folder / "shade.npz", name="new")
     ready = prepare(spec, backbone, seed=0, on_items=lambda *_: None)
     bare = np.random.default_rng(0).normal(size=(len(ready.data.train), 64))
-    return measure_relations(session, ready, bare, seed=0)
+    return [measure_relations(session, ready, bare, seed=seed) for seed in seeds]
 
 
 @pytest.mark.parametrize("source", ["h_lwc", "permuted", "random"])
@@ -95,9 +102,28 @@ def test_scores_become_distances_as_the_settings_say(
     assert list(found.distances.values()) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("source", ["permuted", "random"])
-def test_ablations_have_distances_of_their_own_where_those_that_were_measured_are_reliable(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+def compared_in_order(sources: Iterable[str], *_: Any, **__: Any) -> Comparison:
+    """Return a reliable comparison in which each source says more than the one before it."""
+    named = {name: make_similarity(float(place)) for place, name in enumerate(sources)}
+    return Comparison(named, spread=1.0, spread_error=0.1, kendall_tau=1.0, doubts=())
+
+
+def test_random_distances_are_the_measured_ones_of_which_chance_says_whose_they_are(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecl.training.relations.compare", compared_in_order)
+    seeds = (*range(8), 0)
+    found = relations_by_seed(folder, tmp_path / "run", seeds, earlier=3, guidance_from="random")
+    dealt = [tuple(each.distances.values()) for each in found if each is not None]
+    measured = task_distances(compared_in_order(("task-0", "task-1", "task-2")))
+    assert [sorted(distances) for distances in dealt] == [sorted(measured)] * len(seeds)
+    assert len(set(dealt)) > 1
+    assert dealt[0] == dealt[-1]
+    assert all(each is not None and each.reliable for each in found)
+
+
+def test_permuted_labels_have_distances_of_their_own_where_those_that_were_measured_are_reliable(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = iter([(), ("noise",)])  # nobody would rely on what permuted labels say
 
@@ -109,7 +135,7 @@ def test_ablations_have_distances_of_their_own_where_those_that_were_measured_ar
         return replace(found, sources=said_otherwise, doubts=doubts) if doubts else found
 
     monkeypatch.setattr("edgecl.training.relations.compare", compared)
-    found = relations(folder, tmp_path / "run", earlier=2, guidance_from=source)
+    found = relations(folder, tmp_path / "run", earlier=2, guidance_from="permuted")
     assert found is not None
     assert found.reliable
     assert list(found.distances.values()) != pytest.approx(RELATIVE)
@@ -137,10 +163,19 @@ def test_a_record_says_what_guided_its_task(
     assert [set(task.guided_by) for task in run.tasks] == [set(), {"one"}, {"one", "two"}]
 
 
-def test_a_single_earlier_task_is_no_reason_to_prefer_it(folder: Path, tmp_path: Path) -> None:
-    found = relations(folder, tmp_path / "run", earlier=1)
-    assert found is not None
-    assert not found.reliable
+@pytest.mark.parametrize("source", ["h_lwc", "permuted", "random"])
+def test_a_single_earlier_task_is_no_reason_to_prefer_it(folder: Path, tmp_path: Path, source: str) -> None:
+    found = relations(folder, tmp_path / "run", earlier=1, guidance_from=source)
+    assert found == Relations({"task-0": 1.0}, reliable=False)
+
+
+def test_guidance_ranks_earlier_tasks_alone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = Mock(side_effect=compared_in_order)
+    monkeypatch.setattr("edgecl.training.relations.compare", compared)
+    relations(folder, tmp_path / "run", earlier=2)
+    assert set(compared.call_args.args[0]) == {"task-0", "task-1"}
 
 
 @pytest.mark.parametrize("learns", ["alone", "jointly"])
