@@ -21,6 +21,7 @@ Positive = Annotated[float, Meta(gt=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 
 Start = Literal["identity", "gated", "average"]
+FirstPrefix = Literal["fixed", "trained"]
 
 LEARNING_RATE: dict[Modality, float] = {"image": 5e-3, "text": 2e-3}
 PREFIX_LENGTH: dict[Modality, int] = {"image": 10, "text": 4}
@@ -52,6 +53,8 @@ class MethodConfig(Struct, frozen=True, forbid_unknown_fields=True):
         prefix_hidden: Hidden units of a net of the task's own that makes its prefixes, started from the identity; 0 for
             prefixes that are parameters themselves.
         attention: `concat` puts prefixes before keys and values; `additive` adds an attention over them.
+        first_prefix: Prefixes of the first block: `trained`, or `fixed` at their start, so that the backward pass ends
+            at the adapter of that block. If absent `fixed` beside adapters, else `trained`.
         jointly: Train all tasks of the stream at once instead of one after another: a ceiling.
         alone: Train each task as if it were the first: what forward transfer is measured against.
     """
@@ -61,6 +64,7 @@ class MethodConfig(Struct, frozen=True, forbid_unknown_fields=True):
     prefix_length: NotNegative | None = None
     prefix_hidden: NotNegative = 0
     attention: Literal["concat", "additive"] = "concat"
+    first_prefix: FirstPrefix | None = None
     jointly: bool = False
     alone: bool = False
 
@@ -87,8 +91,8 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
         drift_tasks: Earlier tasks that are drawn for it at each step.
         lookahead: Measure the drift where the next step would lead.
         guidance: `none`, or how measured similarity guides a task embedding: `distance`, `decoder`, `paper`.
-        guidance_from: Similarity that guides: `h_lwc`, or for ablations `permuted` labels or `random` numbers, both
-            where that of the labels as they are could be relied on.
+        guidance_from: Similarity that guides: `h_lwc`, or for ablations that of `permuted` labels, or the measured one
+            dealt out at `random`; both where that of the labels as they are could be relied on.
         guidance_normalization: Scores become distances `relative` to the other tasks and the noise, by `ahp_ratio` as
             published, or by `ahp_winrate`, a tournament over subsamples.
         guidance_weight: Weight of the guidance per known task, at most 1 in all.
@@ -227,14 +231,17 @@ def resolve(config: RunConfig, modality: Modality) -> RunConfig:
     if training.learning_rate is None:
         training = msgspec.structs.replace(training, learning_rate=LEARNING_RATE[modality])
     filled = msgspec.structs.replace(config, method=method, training=training)
-    return starting_at(_default_start(method), filled)
+    return filled_in(filled, _default_start(method), "fixed" if method.rank else "trained")
 
 
-def starting_at(start: Start, config: RunConfig) -> RunConfig:
-    """Return the configuration with this start of its tasks, if it names none."""
-    if config.transfer.start is not None:
-        return config
-    return msgspec.structs.replace(config, transfer=msgspec.structs.replace(config.transfer, start=start))
+def filled_in(config: RunConfig, start: Start | None, first_prefix: FirstPrefix | None) -> RunConfig:
+    """Return the configuration with this start of its tasks and first prefix, where it names none."""
+    method, transfer = config.method, config.transfer
+    if method.first_prefix is None:
+        method = msgspec.structs.replace(method, first_prefix=first_prefix)
+    if transfer.start is None:
+        transfer = msgspec.structs.replace(transfer, start=start)
+    return msgspec.structs.replace(config, method=method, transfer=transfer)
 
 
 def _refuse_contradictions(config: RunConfig) -> None:

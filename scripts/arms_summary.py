@@ -63,6 +63,8 @@ class Measured:
                 "parent_gains": msgspec.to_builtins(task.parent_gains),
                 "parent_evidence": msgspec.to_builtins(task.parent_evidence),
             }
+            if task.guided_by:
+                row["guided_by"] = dict(task.guided_by)
             if task.validation:
                 row["validation"] = max(task.validation)
             if last is not None and task.name in last.now:

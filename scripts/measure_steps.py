@@ -42,6 +42,7 @@ from edgecl.training.loop import (
     model_inputs,
     training_step,
 )
+from edgecl.training.train import use_prefixes
 from edgecl.training.versions import package_versions
 from edgecl.training.workers import Workers
 from edgecl_runtime.preprocess import ImagePreprocessing
@@ -114,7 +115,6 @@ def bare_forward(bench: Bench) -> Step:
 def training(bench: Bench, arm: str, *, known: int = 0) -> Step:
     """Return the training step of an arm whose method knows so many tasks already."""
     config = bench.config(arm)
-    bench.backbone.module.use_attention(config.method.attention)
     method = build_method(config, bench.backbone.spec.dimensions)
     for number in range(known):
         name = f"task-{number}"
@@ -125,6 +125,7 @@ def training(bench: Bench, arm: str, *, known: int = 0) -> Step:
     rows = np.arange(len(bench.items.targets))
 
     def take(step: int) -> float:
+        use_prefixes(bench.backbone, config.method)
         batch = Batch(bench.backbone.module, lesson, rows, bench.backbone.preprocessor, len(rows), step)
         return training_step(batch, optimizer, config.training, workers=Workers())
 

@@ -39,6 +39,7 @@ class _Active:
     def __init__(self) -> None:
         self.task: TaskInputs | None = None
         self.attention: AttentionVariant = "concat"
+        self.first_is_fixed = False
 
 
 class _Slot:
@@ -52,7 +53,10 @@ class _Slot:
         task, layer = self._active.task, self._layer
         if task is None:
             return None
-        return PrefixSlice(task["prefix_k"][layer], task["prefix_v"][layer], task["prefix_bias"])
+        key, value = task["prefix_k"][layer], task["prefix_v"][layer]
+        if layer == 0 and self._active.first_is_fixed:
+            key, value = key.detach(), value.detach()
+        return PrefixSlice(key, value, task["prefix_bias"])
 
     @property
     def attend(self) -> PrefixAttention:
@@ -272,9 +276,16 @@ class InjectedBackbone(nn.Module):
         """How prefixes act: `concat` puts them before keys and values, `additive` adds an attention of their own."""
         return self._active.attention
 
-    def use_attention(self, variant: AttentionVariant) -> None:
-        """Let prefixes act in another way; without a task nothing changes."""
+    def use_attention(self, variant: AttentionVariant, *, first_is_fixed: bool = False) -> None:
+        """Let prefixes act in another way; without a task nothing changes.
+
+        Args:
+            variant: How they act.
+            first_is_fixed: No gradient reaches the prefixes of the first block. Then the backward pass ends at the
+                adapter of that block, which spares it its feed-forward net and its attention.
+        """
         self._active.attention = variant
+        self._active.first_is_fixed = first_is_fixed
 
     def train(self, mode: bool = True) -> InjectedBackbone:
         """Stay in evaluation mode: a frozen backbone has no dropout."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgecl.config import RunConfig, TransferConfig
+from edgecl.config import MethodConfig, RunConfig, TransferConfig
 
 if TYPE_CHECKING:
     from edgecl.streams import TaskData
@@ -36,7 +36,7 @@ FIRST_RELEASE: Mapping[str, frozenset[str]] = {
 }
 """Settings that are always part of an identity; later ones are where they differ from what was done before."""
 
-BEFORE = RunConfig(transfer=TransferConfig(start="identity"))
+BEFORE = RunConfig(method=MethodConfig(first_prefix="trained"), transfer=TransferConfig(start="identity"))
 """What a run did before there were other settings than those of the first release."""
 
 

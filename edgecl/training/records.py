@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edgecl.config import TABLES, RunConfig, starting_at
+from edgecl.config import TABLES, RunConfig, filled_in
 from edgecl.errors import RunError
 from edgecl.evaluation.scores import Score
 from edgecl.streams.examples import Modality
@@ -131,13 +131,13 @@ class AfterTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def decode_run(raw: bytes, path: Path) -> RunRecord:
-    """Return what `run.json` says; where it names no start, it was written before tasks could have another one.
+    """Return what `run.json` says; what it does not name was written before there was another way.
 
     Raises:
         RunError: It is damaged.
     """
     record = decode_record(_in_words_of_today(raw), RunRecord, path)
-    return msgspec.structs.replace(record, config=starting_at("identity", record.config))
+    return msgspec.structs.replace(record, config=filled_in(record.config, "identity", "trained"))
 
 
 def _in_words_of_today(raw: bytes) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from edgecl.backbones.huggingface import Backbone, load_backbone
-from edgecl.config import BackboneConfig, RunConfig, resolve, starting_at
+from edgecl.config import BackboneConfig, MethodConfig, RunConfig, filled_in, resolve
 from edgecl.errors import ConfigError, RunError
 from edgecl.methods import build_method
 from edgecl.training.joint import train_jointly
@@ -74,8 +74,8 @@ def train_stream(
     """
     choose_device(config.training.device)
     backbone = _load(config.backbone)
-    backbone.module.use_attention(config.method.attention)
     config = _resolved(_as_begun(config, folder), backbone)
+    use_prefixes(backbone, config.method)
     build_method(config, backbone.spec.dimensions)  # an unknown method fails before a folder is made
     record = RunRecord(config, backbone.fingerprint, backbone.spec.modality)
     Run.refuse_other(folder, record)
@@ -135,7 +135,7 @@ def load_run_backbone(run: Run, *, source: str | None = None) -> Backbone:
     """
     config = run.record.config.backbone
     backbone = _load(msgspec.structs.replace(config, source=source or config.source))
-    backbone.module.use_attention(run.record.config.method.attention)
+    use_prefixes(backbone, run.record.config.method)
     if backbone.fingerprint != run.record.fingerprint:
         raise RunError(
             f"{backbone.spec.source}: backbone {backbone.fingerprint[:12]}, but {run.folder} was trained on "
@@ -193,6 +193,11 @@ def _train_in_order(
             revisit.after(spec.name, method, is_last=place == len(specs) - 1)
 
 
+def use_prefixes(backbone: Backbone, method: MethodConfig) -> None:
+    """Let prefixes act, and be trained, as a method's resolved settings say."""
+    backbone.module.use_attention(method.attention, first_is_fixed=method.first_prefix == "fixed")
+
+
 def _load(config: BackboneConfig) -> Backbone:
     return load_backbone(
         config.source, image_size=config.image_size, max_tokens=config.max_tokens, pooling=config.pooling
@@ -200,9 +205,11 @@ def _load(config: BackboneConfig) -> Backbone:
 
 
 def _as_begun(config: RunConfig, folder: Path) -> RunConfig:
-    """Return the configuration with the start of the run that it continues, if it names none."""
-    start = Run.open(folder).record.config.transfer.start if (folder / "run.json").exists() else None
-    return config if start is None else starting_at(start, config)
+    """Return the configuration with what the run that it continues does where it names nothing."""
+    if not (folder / "run.json").exists():
+        return config
+    begun = Run.open(folder).record.config
+    return filled_in(config, begun.transfer.start, begun.method.first_prefix)
 
 
 def _resolved(config: RunConfig, backbone: Backbone) -> RunConfig:

@@ -201,11 +201,16 @@ def test_what_depends_on_the_modality_is_filled_in(modality: Any, rate: float, l
 
 def test_what_was_said_stays() -> None:
     said = RunConfig(
-        method=MethodConfig(prefix_length=0),
+        method=MethodConfig(prefix_length=0, first_prefix="trained"),
         training=TrainingConfig(learning_rate=0.1),
         transfer=TransferConfig(start="average"),
     )
     assert resolve(said, "text") == said
+
+
+@pytest.mark.parametrize(("rank", "first_prefix"), [(16, "fixed"), (0, "trained")])
+def test_the_first_prefix_is_trained_where_no_adapter_stands_beside_it(rank: int, first_prefix: str) -> None:
+    assert resolve(RunConfig(method=MethodConfig(rank=rank)), "image").method.first_prefix == first_prefix
 
 
 @pytest.mark.parametrize(

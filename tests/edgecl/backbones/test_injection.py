@@ -228,3 +228,25 @@ def test_bert_agrees_with_its_equations_in_float64(groups: int) -> None:
         config=backbone.model.config,
     )
     assert_near(features(backbone, inputs, as_double(task)), torch.from_numpy(expected), within=1e-9)
+
+
+@each_family
+def test_no_gradient_reaches_the_first_prefix_where_it_is_fixed(family: str) -> None:
+    backbone, inputs = make_injected(family), make_inputs(family)
+    trained, fixed = (gradient_of_prefixes(backbone, inputs, first_is_fixed=said) for said in (False, True))
+    assert trained[0].abs().max() > 0
+    assert fixed[0].abs().max() == 0
+    assert_close(fixed[1:], trained[1:])
+
+
+def gradient_of_prefixes(
+    backbone: InjectedBackbone, inputs: dict[str, Tensor], *, first_is_fixed: bool
+) -> Tensor:
+    """Return the gradient of the sum of all features in the prefix keys, block by block."""
+    task = make_task()
+    task["prefix_k"].requires_grad_()
+    backbone.use_attention("concat", first_is_fixed=first_is_fixed)
+    backbone(inputs, task).square().sum().backward()
+    gradient = task["prefix_k"].grad
+    assert gradient is not None
+    return gradient

@@ -40,7 +40,9 @@ RECORD = RunRecord(RunConfig(seed=1), fingerprint="ab" * 32, modality="image")
 @pytest.fixture
 def config(tmp_path: Path) -> RunConfig:
     """Settings that say nothing which the first release did not know."""
-    config = make_config(make_image_folder(tmp_path / "vit"), epochs=3)
+    config = changed(
+        make_config(make_image_folder(tmp_path / "vit"), epochs=3), method={"first_prefix": "trained"}
+    )
     return msgspec.structs.replace(config, evaluation=EvaluationConfig())
 
 

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecl.config import RunConfig, TrainingConfig, TransferConfig
+from edgecl.config import MethodConfig, RunConfig, TrainingConfig, TransferConfig
 from edgecl.errors import RunError
 from edgecl.training.heldout import HeldOut
 from edgecl.training.records import RunRecord, TaskRecord
@@ -23,7 +23,8 @@ from edgecl_runtime.tensors import TaskTensors, expected_shapes
 from tests.edgecl.factories import DIMENSIONS, edit_json
 
 AFRESH = TransferConfig(start="identity")
-RECORD = RunRecord(RunConfig(seed=1, transfer=AFRESH), fingerprint="ab" * 32, modality="image")
+METHOD = MethodConfig(first_prefix="trained")
+RECORD = RunRecord(RunConfig(seed=1, method=METHOD, transfer=AFRESH), fingerprint="ab" * 32, modality="image")
 HOLD = """
 import fcntl, sys
 lock = open(sys.argv[1], "w")
@@ -114,7 +115,9 @@ def test_another_backbone_is_refused(tmp_path: Path) -> None:
 
 def test_changed_settings_are_named(tmp_path: Path) -> None:
     make_run(tmp_path)
-    config = RunConfig(seed=2, transfer=AFRESH, training=TrainingConfig(epochs=9, batch_size=1))
+    config = RunConfig(
+        seed=2, method=METHOD, transfer=AFRESH, training=TrainingConfig(epochs=9, batch_size=1)
+    )
     with pytest.raises(RunError, match="other settings") as caught:
         Run.create(tmp_path / "run", changed(config=config))
     assert "seed was 1, is 2; training.epochs was 5, is 9; training.batch_size was 32, is 1)" in str(

@@ -10,13 +10,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from edgecl.config import MethodConfig, RunConfig
+from edgecl.config import FirstPrefix, MethodConfig, RunConfig
 from edgecl.errors import BackboneError, ConfigError, DataError, RunError
 from edgecl.training.run import Run
 from edgecl.training.train import add_tasks, load_run_backbone, train_stream
 from tests.edgecl.factories import (
     DIMENSIONS,
     Recorder,
+    changed,
     make_config,
     make_image_data,
     make_image_folder,
@@ -91,11 +92,20 @@ def test_as_many_items_are_held_out_as_asked_for(tmp_path: Path, config: RunConf
 def test_a_run_keeps_its_resolved_settings(tmp_path: Path, config: RunConfig, data: Path) -> None:
     kept = train(config, tmp_path / "run", data).record.config
     assert kept.training.learning_rate == 5e-3
-    assert (kept.seed, kept.method, kept.backbone.source) == (
-        config.seed,
-        config.method,
-        config.backbone.source,
-    )
+    assert kept.method == msgspec.structs.replace(config.method, first_prefix="fixed")
+    assert (kept.seed, kept.backbone.source) == (config.seed, config.backbone.source)
+
+
+@pytest.mark.parametrize(("first_prefix", "moves"), [(None, False), ("trained", True)])
+def test_prefixes_of_the_first_block_move_only_where_they_are_trained(
+    tmp_path: Path, config: RunConfig, data: Path, first_prefix: FirstPrefix | None, *, moves: bool
+) -> None:
+    method = {"first_prefix": first_prefix}
+    short, long = (changed(config, method=method, training={"epochs": epochs}) for epochs in (1, 2))
+    before = train(short, tmp_path / "short", data).tensors("shade").prefix_k
+    after = train(long, tmp_path / "long", data).tensors("shade").prefix_k
+    assert np.array_equal(before[0], after[0]) is not moves
+    assert not np.array_equal(before[1], after[1])
 
 
 def test_the_same_seed_gives_the_same_bits(tmp_path: Path, config: RunConfig, data: Path) -> None:
