@@ -194,14 +194,18 @@ def prefixes_table(result: Result) -> str:
 
 
 def empty_prefixes_table(result: Result) -> str:
-    """Return the best floor of each task by the number of empty places in every attention."""
-    lengths = list(next(iter(result["best_floor"].values())))
+    """Return the best floor of each task by the number of empty places in every attention.
+
+    Tasks that cannot tell methods apart are in italics, and not in the mean.
+    """
+    floors = result["best_floor"]
+    lengths = list(next(iter(floors.values())))
     lines = [f"| task | {' | '.join(lengths)} |", "|---" * (len(lengths) + 1) + "|"]
-    for task, by_length in result["best_floor"].items():
-        lines.append(f"| {task} | {' | '.join(spread(by_length[length]) for length in lengths)} |")
+    for task, by_length in floors.items():
+        name = task if task in result["counted"] else f"*{task}*"
+        lines.append(f"| {name} | {' | '.join(spread(by_length[length]) for length in lengths)} |")
     means = (
-        statistics.fmean(found[length]["mean"] for found in result["best_floor"].values())
-        for length in lengths
+        statistics.fmean(floors[task][length]["mean"] for task in result["counted"]) for length in lengths
     )
     return "\n".join([*lines, f"| mean | {' | '.join(f'{mean:.1f}' for mean in means)} |"])
 

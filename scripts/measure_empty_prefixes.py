@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import numpy as np
 from edgecl.backbones.huggingface import Backbone, load_backbone
 from edgecl.cli.output import note
 from edgecl.evaluation import frozen_feature_floors
+from edgecl.report.arms import EASY
 from edgecl.streams import TaskSpec
 from edgecl.training.features import features
 from edgecl.training.ready import prepare
@@ -96,6 +98,11 @@ def main() -> int:
                 name: {length: spread(values) for length, values in by_length.items()}
                 for name, by_length in tasks.items()
             },
+            "counted": [
+                name
+                for name, by_length in tasks.items()
+                if statistics.fmean(by_length[options.lengths[0]]) <= EASY
+            ],
             **surroundings("edgecl", "torch", "transformers", "scikit-learn"),
         }
         write_result(options.out, result)

@@ -40,6 +40,9 @@ ONLY_FOR: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "interval_nested": ("architecture", ("interval",)),
     "interval_drift": ("architecture", ("interval",)),
     "layout": ("generates", ("prefix",)),
+    "guidance_from": ("guidance", ("distance", "decoder", "paper")),
+    "guidance_normalization": ("guidance", ("distance", "decoder", "paper")),
+    "guidance_weight": ("guidance", ("distance", "decoder", "paper")),
 }
 """Settings that mean something only beside certain values of another one."""
 

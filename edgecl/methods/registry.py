@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgecl.config import GeneratorConfig
 from edgecl.errors import ConfigError
 from edgecl.methods.adaprefix import AdaPrefix
 from edgecl.methods.adaprefix_pp import AdaPrefixPP
@@ -27,12 +28,14 @@ def build_method(config: RunConfig, dimensions: Dimensions) -> Method:
     """Return the method that a configuration names.
 
     Raises:
-        ConfigError: There is no such method, it cannot start from an earlier task, or it trains no net of prefixes.
+        ConfigError: There is no such method, it cannot start from an earlier task, it trains no net of prefixes, or it
+            has no hypernetwork that settings are of.
     """
     name = config.method.name
     if name not in METHODS:
         raise ConfigError(f"method.name: found {name!r}, expected one of {', '.join(sorted(METHODS))}")
     _check_prefix_net(config)
+    _check_generator(config)
     method = METHODS[name](config, dimensions)
     if not method.ships and config.transfer.start not in {None, "identity"}:
         raise ConfigError(
@@ -40,6 +43,21 @@ def build_method(config: RunConfig, dimensions: Dimensions) -> Method:
             "to no task. Choose another method, or leave transfer.start out"
         )
     return method
+
+
+def _check_generator(config: RunConfig) -> None:
+    """Refuse settings of a hypernetwork where there is none."""
+    if config.method.name == "adaprefix++":
+        return
+    defaults = GeneratorConfig()
+    for key in GeneratorConfig.__struct_fields__:
+        if (found := getattr(config.generator, key)) != getattr(defaults, key):
+            raise ConfigError.at(
+                f"generator.{key}",
+                found=f"{found!r} beside method.name={config.method.name}, which has no hypernetwork",
+                expected="method.name=adaprefix++",
+                fix=f"Leave generator.{key} out, or name a method that generates with --method, such as adaprefix++.",
+            )
 
 
 def _check_prefix_net(config: RunConfig) -> None:

@@ -113,3 +113,23 @@ def test_what_tasks_cost_stands_by_tens_of_the_tasks_known_before(tmp_path: Path
         "| `adaprefix++` | 1 to 10 | 5.5 | 14 | +0.50 | 0.0900 |",
         "| `adaprefix++` | 11 to 12 | 11.5 | 16 | +0.50 | 0.1100 |",
     ]
+
+
+def test_a_task_that_does_not_count_is_in_no_mean_of_empty_prefixes(tmp_path: Path) -> None:
+    floors = {
+        "bolts": {"0": ONE_SEED, "10": ONE_SEED},
+        "steel": {"0": {"mean": 99.0, "sd": None}, "10": ONE_SEED},
+    }
+    (tmp_path / "found.json").write_text(
+        json.dumps({"best_floor": floors, "counted": ["bolts"]}), encoding="utf-8"
+    )
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- empty-prefixes found.json -->\n<!-- /empty-prefixes found.json -->\n", encoding="utf-8"
+    )
+    subprocess.run([sys.executable, SCRIPT, page], check=True)
+    assert page.read_text(encoding="utf-8").splitlines()[3:-1] == [
+        "| bolts | 80.0 | 80.0 |",
+        "| *steel* | 99.0 | 80.0 |",
+        "| mean | 80.0 | 80.0 |",
+    ]

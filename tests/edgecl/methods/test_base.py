@@ -24,3 +24,9 @@ def test_a_method_whose_modules_belong_to_no_task_cannot_start_from_one(name: st
     settings = changed(make_settings(name), transfer={"start": "gated"})
     with pytest.raises(ConfigError, match="transfer.start: found 'gated', expected 'identity'"):
         build_method(settings, DIMENSIONS)
+
+
+@pytest.mark.parametrize("name", sorted(set(METHODS) - {"adaprefix++"}))
+def test_settings_of_a_hypernetwork_are_refused_where_there_is_none(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"generator.drift: found 'sq' beside method.name={name}"):
+        build_method(make_settings(name, drift="sq"), DIMENSIONS)

@@ -180,6 +180,8 @@ def test_bounds_that_are_kept_are_those_of_the_task_when_it_ended() -> None:
         ("interval_nested", True, {"architecture": "recurrent"}),
         ("interval_drift", "bounds", {"architecture": "recurrent"}),
         ("layout", "flat", {"generates": "adapter"}),
+        ("guidance_from", "permuted", {"guidance": "none"}),
+        ("guidance_weight", 0.5, {"guidance": "none"}),
     ],
 )
 def test_a_key_that_means_nothing_is_refused_with_the_other_one(
