@@ -97,12 +97,30 @@ def test_every_file_that_the_readme_links_to_exists() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def steps(name: str) -> dict[str, float]:
+    """Return the medians of ratios between steps of training."""
+    found = json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    return {pair: ratio["median"] for pair, ratio in found["ratios"].items()}
+
+
+SMALL, LARGE = steps("steps-cpu"), steps("steps-cpu-224")
+
+
 def test_the_cost_of_a_step_is_the_one_that_was_measured() -> None:
-    measured = json.loads((ROOT / "docs" / "results" / "steps-cpu.json").read_text(encoding="utf-8"))
-    ratio = {name: f"{found['median']:.2f}" for name, found in measured["ratios"].items()}
     page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
-    assert f"| LoRA through `peft` | {ratio['adaprefix++ at 2 / lora']} |" in page
-    assert f"| adapters only | {ratio['adaprefix++ at 2 / adapter']} |" in page
-    assert f"| AdaPrefix | {ratio['adaprefix++ at 2 / adaprefix']} |" in page
-    later = [ratio[f"adaprefix++ at {known} / adaprefix++ at 2"] for known in (20, 100)]
-    assert f"| {' / '.join(later)} |" in page
+    rows = {
+        "LoRA through `peft`": "adaprefix++ at 2 / lora",
+        "adapters only": "adaprefix++ at 2 / adapter",
+        "AdaPrefix": "adaprefix++ at 2 / adaprefix",
+        "its own at 2 known tasks, with 100": "adaprefix++ at 100 / adaprefix++ at 2",
+    }
+    for name, pair in rows.items():
+        assert f"| {name} | {SMALL[pair]:.2f} | {LARGE[pair]:.2f} |" in page
+    assert f"with 500 | {SMALL['adaprefix++ at 500 / adaprefix++ at 2']:.2f} | |" in page
+
+
+@pytest.mark.parametrize("measured", [SMALL, LARGE], ids=["112 px", "224 px"])
+def test_a_step_of_generated_prefixes_costs_what_one_of_adapters_does(measured: dict[str, float]) -> None:
+    assert measured["adaprefix++ at 2 / adapter"] <= 1.05
+    assert measured["adaprefix++ at 2 / lora"] <= 1.10
+    assert measured["adaprefix++ at 100 / adaprefix++ at 2"] <= 1.10

@@ -67,4 +67,7 @@ def test_seeds_that_had_no_part_in_the_choice_stand_by_themselves() -> None:
 
 def test_the_readme_says_what_was_measured() -> None:
     found = transfer("transfer-omniglot-5")
-    assert f"{found['points']:+.1f} ± {found['standard_error_over_seeds']:.1f} points over each task alone" in README
+    assert (
+        f"{found['points']:+.1f} ± {found['standard_error_over_seeds']:.1f} points over each task alone"
+        in README
+    )
