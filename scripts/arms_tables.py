@@ -4,7 +4,7 @@
 
 Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all arms of a result file, between
 `<!-- tasks FILE -->` and `<!-- /tasks FILE -->` that of its tasks; `transfer` is the table of forward transfer and
-`curve` that of its gain by the number of tasks known before.
+`curve` that of its gain by the number of tasks known before, `gate` what the gate saw of it before training.
 `recipes` compares settings with the first arm of the file, on the items that recipes are chosen on; `along` shows
 what a task costs along a stream.
 `capacity` is that of accuracy against bytes, from what scripts/measure_capacity.py wrote, `prefixes` that of what
@@ -70,6 +70,46 @@ def transfers(result: Result) -> dict[str, Result]:
     """Return the forward transfer of the arms that have one."""
     arms = result["summary"]["arms"]
     return {arm: found["forward_transfer"] for arm, found in arms.items() if "forward_transfer" in found}
+
+
+def gate_table(result: Result) -> str:
+    """Return what each gate saw before training in tasks that it let start from earlier ones, and what came of it.
+
+    Of tasks that count, over the same task and seed learned alone. The first task of a stream has nothing to start from.
+    """
+    lines = [
+        "| arm | tasks | started from earlier ones | gain before training | gain after training | largest loss |",
+        "|---|---|---|---|---|---|",
+    ]
+    for arm, transfer in transfers(result).items():
+        if result["summary"]["arms"][arm]["start"] == "gated":
+            rows = _later(result, arm)
+            alone = {place: row["score"] for place, row in _later(result, transfer["against"]).items()}
+            lines.append(f"| `{arm}` | {len(rows)} | {_started(rows, alone)} |")
+    return "\n".join(lines)
+
+
+def _started(rows: Mapping[tuple[int, str], Result], alone: Mapping[tuple[int, str], float]) -> str:
+    """Return how many tasks started from earlier ones, and mean gains in points before and after training."""
+    started = {place: row for place, row in rows.items() if row["parent"] is not None}
+    if not started:
+        return "0 | | | "
+    # Too few items have no gain of their own: the tasks before decided alone.
+    seen = [gain["points"] for row in started.values() for gain in row["parent_gains"].values()]
+    gains = [row["score"] - alone[place] for place, row in started.items()]
+    before = gain(statistics.fmean(seen)) if seen else ""
+    return f"{len(started)} | {before} | {gain(statistics.fmean(gains))} | {max(0.0, -min(gains)):.1f}"
+
+
+def _later(result: Result, arm: str) -> dict[tuple[int, str], Result]:
+    """Return the rows of an arm by seed and task: of tasks that count, but for the first of the stream."""
+    counted = result["summary"]["counted"]
+    return {
+        (run["seed"], row["task"]): row
+        for run in result["runs"][arm]
+        for row in run["tasks"][1:]
+        if row["task"] in counted
+    }
 
 
 def tasks_table(result: Result) -> str:
@@ -254,6 +294,7 @@ TABLES = {
     "tasks": tasks_table,
     "transfer": transfer_table,
     "curve": curve_table,
+    "gate": gate_table,
     "recipes": recipes_table,
     "along": along_table,
     "capacity": capacity_table,

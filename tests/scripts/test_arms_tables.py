@@ -133,3 +133,26 @@ def test_a_task_that_does_not_count_is_in_no_mean_of_empty_prefixes(tmp_path: Pa
         "| *steel* | 99.0 | 80.0 |",
         "| mean | 80.0 | 80.0 |",
     ]
+
+
+def test_what_the_gate_saw_stands_beside_what_came_of_it(tmp_path: Path) -> None:
+    gains = {"first": {"points": 9.0, "error": 1.0}}
+    alone = [{"task": name, "score": 60.0} for name in ("first", "second", "third", "fourth")]
+    gated = [
+        {"task": "first", "score": 60.0, "parent": None, "parent_gains": {}},
+        {"task": "second", "score": 66.0, "parent": "first", "parent_gains": gains},
+        {"task": "third", "score": 58.0, "parent": "first", "parent_gains": gains},
+        {"task": "fourth", "score": 90.0, "parent": None, "parent_gains": gains},
+    ]
+    found = {
+        "summary": {
+            "counted": ["first", "second", "third", "fourth"],
+            "arms": {"gated": {"start": "gated", "forward_transfer": {"against": "plain"}}},
+        },
+        "runs": {"plain": [{"seed": 0, "tasks": alone}], "gated": [{"seed": 0, "tasks": gated}]},
+    }
+    (tmp_path / "found.json").write_text(json.dumps(found), encoding="utf-8")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- gate found.json -->\n<!-- /gate found.json -->\n", encoding="utf-8")
+    subprocess.run([sys.executable, SCRIPT, page], check=True)
+    assert page.read_text(encoding="utf-8").splitlines()[3] == "| `gated` | 3 | 2 | +9.0 | +2.0 | 2.0 |"
