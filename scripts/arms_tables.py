@@ -75,7 +75,7 @@ def transfers(result: Result) -> dict[str, Result]:
 def gate_table(result: Result) -> str:
     """Return what each gate saw before training in tasks that it let start from earlier ones, and what came of it.
 
-    Of tasks that count, over the same task and seed learned alone. The first task of a stream has nothing to start from.
+    Of tasks that count, over the same task and seed learned alone. The first one has nothing to start from.
     """
     lines = [
         "| arm | tasks | started from earlier ones | gain before training | gain after training | largest loss |",
