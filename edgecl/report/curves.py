@@ -169,25 +169,24 @@ def _last(rows: Matrix) -> float:
 def _curve(
     axes: Axes, comparison: Comparison, arm: Arm, rows: Matrix, *, label: str, linestyle: str = "-"
 ) -> None:
-    """Draw the mean of [runs, T] with its band, over the positions that are known."""
+    """Draw the mean of [runs, T] with its band; no line leads over positions that are not known."""
     style = look(comparison.arms.index(arm))
     mean, deviation = mean_known(rows), deviation_known(rows)
-    at = np.flatnonzero(~np.isnan(mean))
-    line, color, marker = linestyle, style.color, style.marker
+    at, color = np.arange(len(mean)), style.color
+    has_gaps = bool(np.isnan(mean).any())
     axes.plot(
         at,
-        mean[at],
-        line,
+        mean,
+        linestyle,
         color=color,
-        marker=marker,
+        marker=style.marker,
         label=label,
         markersize=3.5,
-        markevery=max(1, len(mean) // 12),
+        markevery=1 if has_gaps else max(1, len(mean) // 12),
         linewidth=1.4,
     )
     if len(rows) > 1:
-        low, high = mean[at] - deviation[at], mean[at] + deviation[at]
-        axes.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+        axes.fill_between(at, mean - deviation, mean + deviation, color=color, alpha=0.15, linewidth=0)
 
 
 def _finish(axes: Axes, comparison: Comparison, label: str, *, most: int = 25) -> None:

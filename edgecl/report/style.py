@@ -24,8 +24,8 @@ caption span { display: block; position: sticky; left: 0; width: min(100%, calc(
 th, td { padding: 0.3rem 0.6rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
   white-space: nowrap; overflow-wrap: normal; }
 thead th { background: var(--shade); vertical-align: bottom; white-space: normal; min-width: 3.5rem; }
-th:first-child { text-align: left; min-width: 9rem; max-width: 15rem; white-space: normal; overflow-wrap: anywhere;
-  position: sticky; left: 0; background: var(--ground); }
+th:first-child { text-align: left; min-width: 9rem; max-width: min(26rem, 60vw); white-space: normal;
+  overflow-wrap: anywhere; position: sticky; left: 0; background: var(--ground); }
 thead th:first-child { background: var(--shade); }
 tbody th { font-weight: 600; }
 .scroll + .scroll { margin-top: 1.5rem; }

@@ -1,0 +1,28 @@
+"""Curves say what was measured, and nothing in between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from edgecl.report import compare
+from edgecl.report import curves as drawn
+from tests.edgecl.report.factories import TASKS, make_plain_run, save_after
+
+
+def test_no_line_leads_over_tasks_after_which_nothing_was_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_plain_run(tmp_path / "run", 80.0, 70.0, 60.0)
+    save_after(run, TASKS[2], dict(zip(TASKS, (50.0, 60.0, 60.0), strict=False)))
+    painted: list[Any] = []
+    monkeypatch.setattr(drawn, "draw", lambda paint, **_: painted.append(paint))
+    drawn.accuracy_drawing(compare([run], []))
+    figure = Figure()
+    painted[0](figure)
+    now = {line.get_label(): line for line in figure.axes[0].get_lines()}["run, now"]
+    assert np.isnan(np.asarray(now.get_ydata(), np.float64)).tolist() == [False, True, False]
