@@ -35,7 +35,8 @@ def accuracy_drawing(comparison: Comparison) -> Drawing | None:
             _curve(axes, comparison, arm, solid, label=short(arm.name))
             if _has_more(dashed, solid):
                 _curve(axes, comparison, arm, dashed, label=f"{short(arm.name)}, now", linestyle="--")
-        axes.plot(floors, color="#777777", linestyle=":", label="best floor")
+        if not np.isnan(floors).all():
+            axes.plot(floors, color="#777777", linestyle=":", label="best floor")
         _finish(axes, comparison, "average score so far, %")
         name_above(figure)
 
