@@ -41,8 +41,8 @@ def test_images_are_at_112_px_and_no_text_that_counts_is_of_clinc150() -> None:
 
 
 @pytest.mark.parametrize("arm", ["adapter", "adaprefix", "adaprefix++"])
-def test_a_method_is_three_points_above_its_floor_on_texts(arm: str) -> None:
-    assert gain(arm, TEXT) >= 3
+def test_a_method_is_two_and_a_half_points_above_its_floor_on_texts(arm: str) -> None:
+    assert gain(arm, TEXT) >= 2.5
 
 
 @pytest.mark.parametrize("arm", ["adapter", "adaprefix", "adaprefix++", "gated"])
