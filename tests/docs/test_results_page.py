@@ -152,5 +152,6 @@ def test_the_readme_says_what_was_measured() -> None:
     )
     assert floor in readme
     assert said in readme
+    assert f"LoRA of the same rank gains {gain('lora'):+.1f}." in readme
     of_texts = TEXT["summary"]["mean_best_floor"], gain("adapter", TEXT)
     assert "(300 items, floor {:.1f}), adapters alone gain {:+.1f}".format(*of_texts) in readme
