@@ -279,7 +279,9 @@ COLUMNS: dict[str, Callable[[Result], str]] = {
     "over the best floor": lambda found: spread(found["gain_over_best_floor"], sign="+"),
     "after the last task": lambda found: spread(found["at_the_end"]) if "at_the_end" in found else "",
     "largest change": lambda found: f"{found['largest_change']:.1f}" if "largest_change" in found else "",
-    "class-incremental": lambda found: spread(found["class_incremental"]) if "class_incremental" in found else "",
+    "class-incremental": lambda found: (
+        spread(found["class_incremental"]) if "class_incremental" in found else ""
+    ),
     "domain-incremental": lambda found: (
         spread(found["domain_incremental"]) if "domain_incremental" in found else ""
     ),
