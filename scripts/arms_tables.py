@@ -83,31 +83,31 @@ def gate_table(result: Result) -> str:
     ]
     for arm, transfer in transfers(result).items():
         if result["summary"]["arms"][arm]["start"] == "gated":
-            rows = _later(result, arm)
-            alone = {place: row["score"] for place, row in _later(result, transfer["against"]).items()}
+            rows = _counted(result, arm, after=1)
+            alone = _counted(result, transfer["against"], after=1)
             lines.append(f"| `{arm}` | {len(rows)} | {_started(rows, alone)} |")
     return "\n".join(lines)
 
 
-def _started(rows: Mapping[tuple[int, str], Result], alone: Mapping[tuple[int, str], float]) -> str:
+def _started(rows: Mapping[tuple[int, str], Result], alone: Mapping[tuple[int, str], Result]) -> str:
     """Return how many tasks started from earlier ones, and mean gains in points before and after training."""
     started = {place: row for place, row in rows.items() if row["parent"] is not None}
     if not started:
         return "0 | | | "
     # Too few items have no gain of their own: the tasks before decided alone.
     seen = [gain["points"] for row in started.values() for gain in row["parent_gains"].values()]
-    gains = [row["score"] - alone[place] for place, row in started.items()]
+    gains = [row["score"] - alone[place]["score"] for place, row in started.items()]
     before = gain(statistics.fmean(seen)) if seen else ""
     return f"{len(started)} | {before} | {gain(statistics.fmean(gains))} | {max(0.0, -min(gains)):.1f}"
 
 
-def _later(result: Result, arm: str) -> dict[tuple[int, str], Result]:
-    """Return the rows of an arm by seed and task: of tasks that count, but for the first of the stream."""
+def _counted(result: Result, arm: str, *, after: int = 0) -> dict[tuple[int, str], Result]:
+    """Return the rows of an arm by seed and task: of tasks that count, but for so many at the start of the stream."""
     counted = result["summary"]["counted"]
     return {
         (run["seed"], row["task"]): row
         for run in result["runs"][arm]
-        for row in run["tasks"][1:]
+        for row in run["tasks"][after:]
         if row["task"] in counted
     }
 
@@ -177,18 +177,8 @@ def _described(name: str) -> str:
 
 def _over(result: Result, name: str, first: str, key: str) -> str:
     """Return the mean gain of an arm over the first one, with its error over pairs of task and seed."""
-    counted = result["summary"]["counted"]
-
-    def values(of: str) -> dict[tuple[int, str], float]:
-        return {
-            (run["seed"], row["task"]): row[key]
-            for run in result["runs"][of]
-            for row in run["tasks"]
-            if row["task"] in counted
-        }
-
-    before = values(first)
-    gains = [value - before[place] for place, value in values(name).items()]
+    before = _counted(result, first)
+    gains = [row[key] - before[place][key] for place, row in _counted(result, name).items()]
     of_mean = statistics.stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else None
     return f"{gain(statistics.fmean(gains))}{error(of_mean, digits=1)}"
 

@@ -22,7 +22,7 @@ IntArray = np.ndarray[Any, np.dtype[np.integer[Any]]]
 RIDGE_ALPHAS = np.logspace(-2, 5, 15)
 LDA_SHRINKAGE = 0.1
 LDA_CHOICES = (0.1, 0.3, 0.8)
-"""0.1 with many items; with five per class of CLINC150 some 0.8 was measured best."""
+"""Little where there are many items, much where classes have few."""
 LOGISTIC_C = 0.1
 LOGISTIC_CHOICES = (0.01, 0.1, 1.0, 10.0)
 

@@ -40,9 +40,27 @@ def test_images_are_at_112_px_and_no_text_that_counts_is_of_clinc150() -> None:
     assert TEXT["summary"]["counted"] == ["trec6", "sst2", "subj", "banking77", "cr", "mr", "mpqa"]
 
 
+@pytest.mark.xfail(
+    strict=True, reason="2.6 to 2.7 points since floors choose their shrinkage: a goal, not a result"
+)
 @pytest.mark.parametrize("arm", ["adapter", "adaprefix", "adaprefix++"])
-def test_a_method_is_two_and_a_half_points_above_its_floor_on_texts(arm: str) -> None:
-    assert gain(arm, TEXT) >= 2.5
+def test_a_method_is_three_points_above_its_floor_on_texts(arm: str) -> None:
+    assert gain(arm, TEXT) >= 3
+
+
+@pytest.mark.parametrize("of", [VISION, TEXT], ids=["images", "texts"])
+def test_every_arm_is_measured_over_the_same_floors(of: dict[str, Any]) -> None:
+    floors = {
+        (run["seed"], row["task"]): row["best_floor"]
+        for run in of["runs"]["linear-head"]
+        for row in run["tasks"]
+    }
+    for arm, runs in of["runs"].items():
+        rows = {(run["seed"], row["task"]): row for run in runs for row in run["tasks"]}
+        assert {place: row["best_floor"] for place, row in rows.items()} == floors
+        counted = [row for (_, task), row in rows.items() if task in of["summary"]["counted"]]
+        points = [row["score"] - row["best_floor"] for row in counted]
+        assert sum(points) / len(points) == pytest.approx(gain(arm, of), abs=0.001)
 
 
 @pytest.mark.parametrize("arm", ["adapter", "adaprefix", "adaprefix++", "gated"])
@@ -82,7 +100,7 @@ def test_generated_prefixes_alone_are_kept_by_the_drift_loss_and_forgotten_witho
 
 def test_the_drift_loss_keeps_generated_prefixes_alone_from_learning() -> None:
     assert gain("prefix++") < 0
-    assert gain("prefix++-no-drift") >= 7
+    assert gain("prefix++-no-drift") - gain("prefix++") >= 8
 
 
 @pytest.mark.parametrize("of", [VISION, TEXT], ids=["images", "texts"])
@@ -90,10 +108,22 @@ def test_the_ceiling_stands_in_the_table(of: dict[str, Any]) -> None:
     assert "joint" in of["summary"]["arms"]
 
 
-def test_beside_adapters_it_matters_little_what_prefixes_hold() -> None:
-    for found in result("prefixes-vision")["summary"].values():
-        assert abs(found["of_the_task_before"]["mean"] - found["own"]["mean"]) < 0.25
-        assert abs(found["zeros"]["mean"] - found["own"]["mean"]) < 0.6
+def test_the_pages_say_what_prefixes_hold() -> None:
+    found = result("prefixes-vision")
+    free = found["summary"]["adaprefix"]
+    lost = free["own"]["mean"] - free["of_the_task_before"]["mean"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"those of another task in their place cost {lost:.1f} points" in readme
+    tomatoes = [
+        row["own"] - row["zeros"]
+        for run in found["runs"]["adaprefix++"]
+        for row in run["tasks"]
+        if row["task"] == "tomato-leaves"
+    ]
+    assert (round(min(tomatoes)), round(max(tomatoes))) == (2, 4)
+    assert "without them tomato leaves lose 2 to 4 points, in every seed" in (DOCS / "results.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_empty_prefixes_alone_change_what_frozen_features_are_worth() -> None:

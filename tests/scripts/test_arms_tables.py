@@ -21,15 +21,20 @@ TRANSFER = {
 }
 
 
-def table(kind: str, folder: Path, **found: Any) -> list[str]:
-    """Return the lines of a table of one arm."""
-    arm = {"score": ONE_SEED, "gain_over_best_floor": ONE_SEED, "bytes_per_task": 1000, "shared_bytes": 0}
-    summary = {"mean_best_floor": 60.0, "arms": {"gated": arm | {"seconds_per_task": 2.0} | found}}
-    (folder / "found.json").write_text(json.dumps({"summary": summary}), encoding="utf-8")
+def fill(kind: str, folder: Path, found: dict[str, Any]) -> list[str]:
+    """Return the lines of a table of a result file, as a page gets them."""
+    (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
     page = folder / "page.md"
     page.write_text(f"<!-- {kind} found.json -->\n<!-- /{kind} found.json -->\n", encoding="utf-8")
     subprocess.run([sys.executable, SCRIPT, page], check=True)
     return page.read_text(encoding="utf-8").splitlines()[1:-1]
+
+
+def table(kind: str, folder: Path, **found: Any) -> list[str]:
+    """Return the lines of a table of one arm."""
+    arm = {"score": ONE_SEED, "gain_over_best_floor": ONE_SEED, "bytes_per_task": 1000, "shared_bytes": 0}
+    summary = {"mean_best_floor": 60.0, "arms": {"gated": arm | {"seconds_per_task": 2.0} | found}}
+    return fill(kind, folder, {"summary": summary})
 
 
 def test_one_seed_is_shown_without_a_deviation(tmp_path: Path) -> None:
@@ -58,7 +63,6 @@ def test_without_any_transfer_there_are_no_rows(kind: str, tmp_path: Path) -> No
 
 def recipes(folder: Path, key: str, first: str, other: str) -> list[str]:
     """Return the table of two arms, each of two seeds of two tasks."""
-    page = folder / "page.md"
     names = "linear-head", first, other
     rows = {
         name: [
@@ -77,10 +81,7 @@ def recipes(folder: Path, key: str, first: str, other: str) -> list[str]:
         },
         "runs": rows,
     }
-    (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
-    page.write_text("<!-- recipes found.json -->\n<!-- /recipes found.json -->\n", encoding="utf-8")
-    subprocess.run([sys.executable, SCRIPT, page], check=True)
-    return page.read_text(encoding="utf-8").splitlines()[1:-1]
+    return fill("recipes", folder, found)
 
 
 @pytest.mark.parametrize(("key", "items"), [("validation", "validation"), ("score", "test")])
@@ -105,11 +106,7 @@ def test_what_tasks_cost_stands_by_tens_of_the_tasks_known_before(tmp_path: Path
         for n in range(12)
     ]
     found = {"runs": {"linear-head": [{"tasks": rows}], "adaprefix++": [{"tasks": rows}]}}
-    (tmp_path / "found.json").write_text(json.dumps(found), encoding="utf-8")
-    page = tmp_path / "page.md"
-    page.write_text("<!-- along found.json -->\n<!-- /along found.json -->\n", encoding="utf-8")
-    subprocess.run([sys.executable, SCRIPT, page], check=True)
-    assert page.read_text(encoding="utf-8").splitlines()[3:-1] == [
+    assert fill("along", tmp_path, found)[2:] == [
         "| `adaprefix++` | 1 to 10 | 5.5 | 14 | +0.50 | 0.0900 |",
         "| `adaprefix++` | 11 to 12 | 11.5 | 16 | +0.50 | 0.1100 |",
     ]
@@ -120,15 +117,7 @@ def test_a_task_that_does_not_count_is_in_no_mean_of_empty_prefixes(tmp_path: Pa
         "bolts": {"0": ONE_SEED, "10": ONE_SEED},
         "steel": {"0": {"mean": 99.0, "sd": None}, "10": ONE_SEED},
     }
-    (tmp_path / "found.json").write_text(
-        json.dumps({"best_floor": floors, "counted": ["bolts"]}), encoding="utf-8"
-    )
-    page = tmp_path / "page.md"
-    page.write_text(
-        "<!-- empty-prefixes found.json -->\n<!-- /empty-prefixes found.json -->\n", encoding="utf-8"
-    )
-    subprocess.run([sys.executable, SCRIPT, page], check=True)
-    assert page.read_text(encoding="utf-8").splitlines()[3:-1] == [
+    assert fill("empty-prefixes", tmp_path, {"best_floor": floors, "counted": ["bolts"]})[2:] == [
         "| bolts | 80.0 | 80.0 |",
         "| *steel* | 99.0 | 80.0 |",
         "| mean | 80.0 | 80.0 |",
@@ -151,8 +140,4 @@ def test_what_the_gate_saw_stands_beside_what_came_of_it(tmp_path: Path) -> None
         },
         "runs": {"plain": [{"seed": 0, "tasks": alone}], "gated": [{"seed": 0, "tasks": gated}]},
     }
-    (tmp_path / "found.json").write_text(json.dumps(found), encoding="utf-8")
-    page = tmp_path / "page.md"
-    page.write_text("<!-- gate found.json -->\n<!-- /gate found.json -->\n", encoding="utf-8")
-    subprocess.run([sys.executable, SCRIPT, page], check=True)
-    assert page.read_text(encoding="utf-8").splitlines()[3] == "| `gated` | 3 | 2 | +9.0 | +2.0 | 2.0 |"
+    assert fill("gate", tmp_path, found)[2] == "| `gated` | 3 | 2 | +9.0 | +2.0 | 2.0 |"

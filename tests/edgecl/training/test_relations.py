@@ -204,3 +204,18 @@ def test_a_task_that_learns_alone_knows_of_no_other(
 
 def test_without_guidance_nothing_is_measured(folder: Path, tmp_path: Path) -> None:
     assert relations(folder, tmp_path / "run", earlier=1, guidance="none") is None
+
+
+def test_all_processes_go_by_the_relations_of_the_first(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed: list[object] = []
+
+    def of_first(_: Workers, value: object) -> object:
+        agreed.append(value)
+        return value
+
+    monkeypatch.setattr(Workers, "of_first", of_first)
+    specs = [make_spec(folder / "shade.npz", name=f"task-{number}") for number in range(2)]
+    train_stream(guided(folder), specs, tmp_path / "run", report=Recorder())
+    assert [set(each.distances) for each in agreed if isinstance(each, Relations)] == [{"task-0"}]

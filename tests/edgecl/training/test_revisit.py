@@ -4,11 +4,14 @@ import json
 import logging
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from edgecl.config import RunConfig
+from edgecl.evaluation.floors import floor_predictions
+from edgecl.training import one_task
 from edgecl.training.records import AfterTask, TaskRecord
 from edgecl.training.run import Learned, Run
 from edgecl.training.train import add_tasks, train_stream
@@ -200,12 +203,18 @@ def test_floors_stand_beside_the_accuracy(tmp_path: Path, config: RunConfig, dat
     assert record.best_floor == max(floor.accuracy for floor in record.floors.values())
 
 
-def test_where_a_class_dominates_the_balanced_accuracy_counts(tmp_path: Path, config: RunConfig) -> None:
+def test_where_a_class_dominates_the_balanced_accuracy_counts(
+    tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    floors = Mock(wraps=floor_predictions)
+    monkeypatch.setattr(one_task, "floor_predictions", floors)
     images = np.random.default_rng(0).integers(0, 255, (40, 8, 8, 3)).astype(np.uint8)
     np.savez(tmp_path / "rare.npz", images=images, labels=np.arange(40) % 10 // 9)
-    record = train(config, tmp_path / "run", {"rare": tmp_path / "rare.npz"}).task("rare")
+    with_floors = changed(config, evaluation={"floors": True})
+    record = train(with_floors, tmp_path / "run", {"rare": tmp_path / "rare.npz"}).task("rare")
     assert record.dominated
     assert record.score == record.balanced_accuracy
+    assert floors.call_args.kwargs == {"dominated": True}
 
 
 def test_what_is_stored_of_a_task_is_counted(tmp_path: Path, config: RunConfig, data: Path) -> None:
