@@ -23,7 +23,7 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 Start = Literal["identity", "gated", "average"]
 FirstPrefix = Literal["fixed", "trained"]
 
-LEARNING_RATE: dict[Modality, float] = {"image": 5e-3, "text": 2e-3}
+LEARNING_RATE = 5e-3
 PREFIX_LENGTH: dict[Modality, int] = {"image": 10, "text": 4}
 
 
@@ -170,7 +170,7 @@ class TrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
         epochs: Passes over the training items; more where `min_steps` asks for it.
         min_steps: Least number of optimisation steps per task.
         batch_size: Items per step.
-        learning_rate: Of adapters and prefixes; 5e-3 for images and 2e-3 for texts if absent.
+        learning_rate: Of adapters and prefixes; 5e-3 if absent, and that of its folder in a run that goes on.
         head_learning_rate: Of the head.
         warmup_fraction: Part of all steps in which the rate rises from zero.
         final_fraction: The cosine ends at this fraction of the rate.
@@ -225,23 +225,28 @@ def resolve(config: RunConfig, modality: Modality) -> RunConfig:
         ConfigError: Settings that cannot both be meant.
     """
     _refuse_contradictions(config)
-    method, training = config.method, config.training
+    method = config.method
     if method.prefix_length is None:
         method = msgspec.structs.replace(method, prefix_length=PREFIX_LENGTH[modality])
+    filled = msgspec.structs.replace(config, method=method)
+    return filled_in(filled, _default_start(method), "fixed" if method.rank else "trained", LEARNING_RATE)
+
+
+def filled_in(
+    config: RunConfig,
+    start: Start | None,
+    first_prefix: FirstPrefix | None,
+    learning_rate: float | None = None,
+) -> RunConfig:
+    """Return the configuration with this start of its tasks, first prefix and rate, where it names none."""
+    method, training, transfer = config.method, config.training, config.transfer
     if training.learning_rate is None:
-        training = msgspec.structs.replace(training, learning_rate=LEARNING_RATE[modality])
-    filled = msgspec.structs.replace(config, method=method, training=training)
-    return filled_in(filled, _default_start(method), "fixed" if method.rank else "trained")
-
-
-def filled_in(config: RunConfig, start: Start | None, first_prefix: FirstPrefix | None) -> RunConfig:
-    """Return the configuration with this start of its tasks and first prefix, where it names none."""
-    method, transfer = config.method, config.transfer
+        training = msgspec.structs.replace(training, learning_rate=learning_rate)
     if method.first_prefix is None:
         method = msgspec.structs.replace(method, first_prefix=first_prefix)
     if transfer.start is None:
         transfer = msgspec.structs.replace(transfer, start=start)
-    return msgspec.structs.replace(config, method=method, transfer=transfer)
+    return msgspec.structs.replace(config, method=method, training=training, transfer=transfer)
 
 
 def _refuse_contradictions(config: RunConfig) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import msgspec
@@ -365,6 +366,25 @@ def test_metrics_that_a_kill_left_behind_are_brought_up_to_date(
     train(config, run.folder, data)
     assert json.loads((run.folder / "metrics.json").read_text())["tasks"][0]["task"] == "shade"
     assert list(run.task_folder("shade").glob(".*.part")) == []
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        {"training": {"learning_rate": 2e-3}},
+        {"method": {"first_prefix": "trained"}},
+        {"transfer": {"start": "average"}},
+    ],
+)
+def test_a_run_goes_on_as_it_was_begun_where_nothing_else_is_said(
+    tmp_path: Path, config: RunConfig, data: Path, begun: dict[str, dict[str, Any]]
+) -> None:
+    unsaid = changed(config, method={"first_prefix": None}, transfer={"start": None})
+    unsaid = changed(unsaid, training={"learning_rate": None})
+    run = train(changed(unsaid, **begun), tmp_path / "run", data)
+    train(unsaid, run.folder, data, "shade", "other")
+    assert [task.name for task in run.tasks] == ["shade", "other"]
+    assert run.record.config == changed(run.record.config, **begun)
 
 
 def test_a_device_that_is_not_there_is_refused_by_name(tmp_path: Path, data: Path) -> None:
