@@ -8,7 +8,8 @@ Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all a
 `recipes` compares settings with the first arm of the file, on the items that recipes are chosen on; `along` shows
 what a task costs along a stream.
 `capacity` is that of accuracy against bytes, from what scripts/measure_capacity.py wrote, `prefixes` that of what
-prefixes carry, from scripts/measure_prefixes.py, `empty-prefixes` from scripts/measure_empty_prefixes.py.
+prefixes carry, from scripts/measure_prefixes.py, `empty-prefixes` from scripts/measure_empty_prefixes.py, `ceiling` from
+scripts/measure_ceiling.py.
 Files are named as they lie beside the page.
 """
 
@@ -223,6 +224,20 @@ def prefixes_table(result: Result) -> str:
     return "\n".join(lines)
 
 
+def ceiling_table(result: Result) -> str:
+    """Return what each task reaches alone, and after one module was trained on the others at once."""
+    lines = ["| task | alone % | after the others % | |", "|---|---|---|---|"]
+    for task, found in result["tasks"].items():
+        alone, after = found["alone"], found["after_the_others"]
+        lines.append(f"| {task} | {alone:.1f} | {after:.1f} | {gain(after - alone)} |")
+    alone, after = (
+        statistics.fmean(found[key] for found in result["tasks"].values())
+        for key in ("alone", "after_the_others")
+    )
+    points = f"{gain(result['points'])}{error(result['standard_error'], digits=1)}"
+    return "\n".join([*lines, f"| mean | {alone:.1f} | {after:.1f} | {points} |"])
+
+
 def empty_prefixes_table(result: Result) -> str:
     """Return the best floor of each task by the number of empty places in every attention.
 
@@ -289,6 +304,7 @@ TABLES = {
     "gate": gate_table,
     "recipes": recipes_table,
     "along": along_table,
+    "ceiling": ceiling_table,
     "capacity": capacity_table,
     "prefixes": prefixes_table,
     "empty-prefixes": empty_prefixes_table,

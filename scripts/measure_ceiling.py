@@ -6,6 +6,8 @@
 For every task of the stream, adapter and prefix are trained jointly on the other tasks (arm `joint`), and the task
 starts from them (arm `warm-start`). It is compared with the task alone (arm `adaprefix`). In a stream the first tasks
 have seen less than that, so it is a ceiling on what any order can give with these modules and this recipe.
+
+`--folds N` leaves out every N-th task at once instead of one by one: fewer modules to train, from fewer tasks.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +58,27 @@ def config_of(arm: str, seed: int, options: argparse.Namespace) -> RunConfig:
     return read_config(None, overrides=overrides, arm=arm)
 
 
-def after_the_others(task: TaskSpec, others: list[TaskSpec], seed: int, options: argparse.Namespace) -> float:
-    """Return what a task reaches from a module that was trained on the others at once."""
-    note(f"{task.name} after the others, seed {seed}")
-    joint = trained(config_of("joint", seed, options), others, options.runs / f"without-{task.name}-{seed}")
+def after_the_others(
+    left_out: Sequence[TaskSpec], others: Sequence[TaskSpec], seed: int, options: argparse.Namespace
+) -> dict[str, float]:
+    """Return what each task that was left out reaches from a module that was trained on the others at once."""
+    names = "+".join(task.name for task in left_out)
+    note(f"{names} after the others, seed {seed}")
+    joint = trained(config_of("joint", seed, options), others, options.runs / f"without-{names}-{seed}")
+    return {task.name: after(joint, others[0], task, seed, options) for task in left_out}
+
+
+def after(joint: Run, first: TaskSpec, task: TaskSpec, seed: int, options: argparse.Namespace) -> float:
+    """Return what a task reaches from the module of a joint run, whose first task it is shown as that of."""
     config = resolve(config_of("warm-start", seed, options), joint.record.modality)
     record = msgspec.structs.replace(joint.record, config=config)
-    folder = options.runs / f"after-{task.name}-{seed}"
+    folder = joint.folder.with_name(f"{joint.folder.name}-then-{task.name}")
     if not any(folder.glob("tasks/*/task.json")):
         start_from(joint, record, folder)
     Run.refuse_other(folder, record)
     with TrainingConsole() as console:
         run = add_tasks(folder, [task], report=console)
-    require_tasks(run, [others[0], task])
+    require_tasks(run, [first, task])
     return run.task(task.name).score
 
 
@@ -92,6 +103,7 @@ def result(
         "backbone": Path(options.backbone).name,
         "fingerprint": fingerprint,
         "settings": options.settings,
+        "folds": min(options.folds or len(names), len(names)),
         "points": round(found.points, 2),
         "standard_error": known(found.error),
         "tasks": {
@@ -118,30 +130,37 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--per-class", type=int, help="Training items of each class, instead of the stream's."
     )
+    parser.add_argument(
+        "--folds", type=int, help="Leave out every N-th task at once; one task after the other if absent."
+    )
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.folds is not None and options.folds < 2:
+        parser.error(f"--folds: found {options.folds}, expected 2 or more: the others are learned from")
+    return options
 
 
 def main() -> int:
     """Measure every task and write the result file after each seed."""
     options = parse_arguments()
     tasks = stream_tasks(options.stream, options.data, per_class=options.per_class)
-    after: list[list[float]] = []
+    count = min(options.folds or len(tasks), len(tasks))
+    folds = [tasks[place::count] for place in range(count)]
+    later: list[list[float]] = []
     alone: list[list[float]] = []
     for seed in options.seeds:
         run = trained(config_of("adaprefix", seed, options), tasks, options.runs / f"adaprefix-{seed}")
         alone.append([run.task(task.name).score for task in tasks])
-        after.append(
-            [
-                after_the_others(task, [other for other in tasks if other is not task], seed, options)
-                for task in tasks
-            ]
-        )
+        found: dict[str, float] = {}
+        for fold in folds:
+            others = [task for task in tasks if task not in fold]
+            found |= after_the_others(fold, others, seed, options)
+        later.append([found[task.name] for task in tasks])
         names, fingerprint = [task.name for task in tasks], run.record.fingerprint
-        found = result(options, fingerprint, np.array(after), np.array(alone), names)
-        write_result(options.out, found)
-    print(json.dumps(found, indent=2))
+        written = result(options, fingerprint, np.array(later), np.array(alone), names)
+        write_result(options.out, written)
+    print(json.dumps(written, indent=2))
     return 0
 
 

@@ -141,6 +141,13 @@ def test_prefixes_alone_have_the_rate_that_validation_items_choose(of: str) -> N
     assert arms["prefix"]["validation"]["mean"] >= best - 0.5  # of two that are alike the smaller one
 
 
+def test_the_rate_of_texts_is_the_one_that_held_back_items_choose() -> None:
+    arms = result("choice-text")["summary"]["arms"]
+    asked = {arm: found["validation"]["mean"] for arm, found in arms.items() if "training" in arm}
+    assert len(asked) == 2
+    assert arms["adaprefix"]["validation"]["mean"] > max(asked.values())
+
+
 def size(rank: int, prefix_length: int, kind: str = "float16") -> tuple[float, float]:
     """Return kilobytes and accuracy of a size."""
     for found in CAPACITY["curve"]:

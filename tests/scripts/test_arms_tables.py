@@ -141,3 +141,16 @@ def test_what_the_gate_saw_stands_beside_what_came_of_it(tmp_path: Path) -> None
         "runs": {"plain": [{"seed": 0, "tasks": alone}], "gated": [{"seed": 0, "tasks": gated}]},
     }
     assert fill("gate", tmp_path, found)[2] == "| `gated` | 3 | 2 | +9.0 | +2.0 | 2.0 |"
+
+
+def test_what_the_other_tasks_are_worth_stands_beside_each_task_alone(tmp_path: Path) -> None:
+    tasks = {
+        "bolts": {"alone": 60.0, "after_the_others": 64.0},
+        "nuts": {"alone": 70.0, "after_the_others": 69.0},
+    }
+    found = {"points": 1.5, "standard_error": 0.4, "tasks": tasks}
+    assert fill("ceiling", tmp_path, found)[2:] == [
+        "| bolts | 60.0 | 64.0 | +4.0 |",
+        "| nuts | 70.0 | 69.0 | -1.0 |",
+        "| mean | 65.0 | 66.5 | +1.5 ± 0.4 |",
+    ]

@@ -180,11 +180,19 @@ def test_an_unclosed_place_of_a_table_is_an_error(tmp_path: Path) -> None:
 def test_every_task_is_measured_after_all_the_others(tmp_path: Path) -> None:
     found = measure("measure_ceiling.py", tmp_path)
     assert set(found["tasks"]) == {"art-painting", "cartoon", "photo", "sketch"}
-    after = Run.open(tmp_path / "runs" / "after-photo-0")
-    assert after.task("photo").parent == after.names[0]
     without = Run.open(tmp_path / "runs" / "without-photo-0")
+    assert "photo" not in without.names
+    after = Run.open(tmp_path / "runs" / "without-photo-0-then-photo")
+    assert after.task("photo").parent == after.names[0]
     start = without.tensors("sketch").adapter_up
     assert np.array_equal(start, after.tensors(after.names[0]).adapter_up)
+
+
+def test_a_fold_of_tasks_is_left_out_at_once(tmp_path: Path) -> None:
+    found = measure("measure_ceiling.py", tmp_path, "--folds", "2")
+    assert set(found["tasks"]) == {"art-painting", "cartoon", "photo", "sketch"}
+    without = Run.open(tmp_path / "runs" / "without-cartoon+sketch-0")
+    assert set(without.names) == {"art-painting", "photo"}
 
 
 def test_a_step_is_measured_against_those_of_other_methods_and_at_more_known_tasks(tmp_path: Path) -> None:
