@@ -8,8 +8,8 @@ Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all a
 `recipes` compares settings with the first arm of the file, on the items that recipes are chosen on; `along` shows
 what a task costs along a stream.
 `capacity` is that of accuracy against bytes, from what scripts/measure_capacity.py wrote, `prefixes` that of what
-prefixes carry, from scripts/measure_prefixes.py, `empty-prefixes` from scripts/measure_empty_prefixes.py, `ceiling` from
-scripts/measure_ceiling.py.
+prefixes carry, from scripts/measure_prefixes.py, `empty-prefixes` from scripts/measure_empty_prefixes.py, `ceiling`
+from scripts/measure_ceiling.py.
 Files are named as they lie beside the page.
 """
 
