@@ -209,9 +209,7 @@ def _as_begun(config: RunConfig, folder: Path) -> RunConfig:
     if not (folder / "run.json").exists():
         return config
     begun = Run.open(folder).record.config
-    return filled_in(
-        config, begun.transfer.start, begun.method.first_prefix, begun.training.learning_rate
-    )
+    return filled_in(config, begun.transfer.start, begun.method.first_prefix, begun.training.learning_rate)
 
 
 def _resolved(config: RunConfig, backbone: Backbone) -> RunConfig:
