@@ -38,15 +38,15 @@ def test_no_other_recipe_is_better_for_tasks_that_learn_alone() -> None:
     assert max(reached, key=lambda arm: reached[arm]) == "adaprefix"
 
 
-def gained(name: str, seeds: range) -> float:
-    """Return the mean gain of the default over tasks alone, over some seeds and the tasks that count."""
+def gained(name: str, seeds: range, arm: str = "gated") -> float:
+    """Return the mean gain of an arm over tasks alone, over some seeds and the tasks that count."""
     result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     runs, counted = result["runs"], result["summary"]["counted"]
     return fmean(
         with_others["score"] - alone["score"]
         for seed in seeds
         for alone, with_others in list(
-            zip(runs["adaprefix"][seed]["tasks"], runs["gated"][seed]["tasks"], strict=True)
+            zip(runs["adaprefix"][seed]["tasks"], runs[arm][seed]["tasks"], strict=True)
         )[1:]
         if alone["task"] in counted
     )
@@ -71,3 +71,23 @@ def test_the_readme_says_what_was_measured() -> None:
         f"{found['points']:+.1f} ± {found['standard_error_over_seeds']:.1f} points over each task alone"
         in README
     )
+    images, texts, intents = (
+        transfer(name)["points"] for name in ("arms-vision", "arms-text", "transfer-clinc-5")
+    )
+    said = f"On unlike images it is worth {images:+.1f}, on texts {texts:+.1f}, and on domains of intents"
+    assert said in " ".join(README.split())
+    assert f"that the backbone knows already {intents:+.1f}" in README
+
+
+def test_a_module_of_the_other_tasks_is_no_ceiling() -> None:
+    ceiling = json.loads((RESULTS / "ceiling-omniglot-5.json").read_text(encoding="utf-8"))
+    assert ceiling["seeds"] == [0]
+    assert 0 < ceiling["points"] < gained("transfer-omniglot-5", range(1), "average")
+
+
+def test_what_the_gate_let_through_on_intents_is_said() -> None:
+    runs = json.loads((RESULTS / "transfer-clinc-5.json").read_text(encoding="utf-8"))["runs"]["gated"]
+    later = [row for run in runs for row in run["tasks"][1:]]
+    started = sum(row["parent"] is not None for row in later)
+    said = f"Of {len(later)} domains that came after others, {started} started from earlier ones"
+    assert said in (ROOT / "docs" / "transfer.md").read_text(encoding="utf-8")
