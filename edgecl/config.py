@@ -257,13 +257,6 @@ def _refuse_contradictions(config: RunConfig) -> None:
             expected="one of the two: all tasks at once, or each as if it were the first",
             fix="Leave one of them out.",
         )
-    if config.transfer.start not in {None, "identity"} and (config.method.jointly or config.method.alone):
-        raise ConfigError.at(
-            "transfer.start",
-            found=f"{config.transfer.start!r}, with method.{'jointly' if config.method.jointly else 'alone'}=true",
-            expected="'identity': no task is an earlier one there",
-            fix="Leave one of them out.",
-        )
     if config.training.patience is not None and not config.training.validation_fraction:
         raise ConfigError.at(
             "training.patience",

@@ -154,8 +154,6 @@ def test_a_value_without_bound_names_its_key(tmp_path: Path, key: str) -> None:
     ("overrides", "named"),
     [
         ({"method.jointly": True, "method.alone": True}, ("method.alone", "method.jointly")),
-        ({"method.jointly": True, "transfer.start": "gated"}, ("transfer.start", "method.jointly")),
-        ({"method.alone": True, "transfer.start": "average"}, ("transfer.start", "method.alone")),
         ({"training.patience": 3}, ("training.patience", "training.validation_fraction")),
     ],
 )
