@@ -65,10 +65,10 @@ def after_the_others(
     names = "+".join(task.name for task in left_out)
     note(f"{names} after the others, seed {seed}")
     joint = trained(config_of("joint", seed, options), others, options.runs / f"without-{names}-{seed}")
-    return {task.name: after(joint, others[0], task, seed, options) for task in left_out}
+    return {task.name: score_after(joint, others[0], task, seed, options) for task in left_out}
 
 
-def after(joint: Run, first: TaskSpec, task: TaskSpec, seed: int, options: argparse.Namespace) -> float:
+def score_after(joint: Run, first: TaskSpec, task: TaskSpec, seed: int, options: argparse.Namespace) -> float:
     """Return what a task reaches from the module of a joint run, whose first task it is shown as that of."""
     config = resolve(config_of("warm-start", seed, options), joint.record.modality)
     record = msgspec.structs.replace(joint.record, config=config)
