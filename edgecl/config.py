@@ -24,6 +24,9 @@ Start = Literal["identity", "gated", "average"]
 FirstPrefix = Literal["fixed", "trained"]
 
 LEARNING_RATE = 5e-3
+MARGIN = 2.0
+"""Standard errors."""
+
 PREFIX_LENGTH: dict[Modality, int] = {"image": 10, "text": 4}
 
 
@@ -132,7 +135,8 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
         evidence: What decides on the average or the mixture: gains of the whole `stream` so far, or of the new `task`
             alone. On single tasks the new one decides alone.
         chooser: How a proposal is compared with the identity: accuracy of LDA in `folds`, or the score `h_lwc`.
-        margin: Paired standard errors by which a proposal must beat the identity.
+        margin: Paired standard errors by which a proposal must beat the identity; 2 if absent, and that of its folder
+            in a run that goes on.
         prefer: Among earlier tasks that are alike by a standard error: the `newest`, or always the `best`.
         candidates: Earlier tasks that are tried, the most similar ones.
         learning_rate_factor: On the rate of modules that start from an earlier task.
@@ -143,7 +147,7 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     average_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
     evidence: Literal["stream", "task"] = "stream"
     chooser: Literal["folds", "h_lwc"] = "folds"
-    margin: Annotated[float, Meta(ge=0)] = 1.0
+    margin: Annotated[float, Meta(ge=0)] | None = None
     prefer: Literal["best", "newest"] = "newest"
     candidates: AtLeastOne = 16
     learning_rate_factor: Positive = 1.0
@@ -215,6 +219,18 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True):
     evaluation: EvaluationConfig = EvaluationConfig()
 
 
+BEFORE = RunConfig(
+    method=MethodConfig(first_prefix="trained"), transfer=TransferConfig(start="identity", margin=1.0)
+)
+"""What a run did whose record does not name it, as there was no other way or default then."""
+
+KEPT_BY_A_RUN = {
+    "method": ("first_prefix",),
+    "training": ("learning_rate",),
+    "transfer": ("start", "margin"),
+}
+"""Settings whose default may be another one in a later version: a run that goes on keeps those of its folder."""
+
 TABLES = tuple(name for name in RunConfig.__struct_fields__ if name != "seed")
 
 
@@ -229,24 +245,23 @@ def resolve(config: RunConfig, modality: Modality) -> RunConfig:
     if method.prefix_length is None:
         method = msgspec.structs.replace(method, prefix_length=PREFIX_LENGTH[modality])
     filled = msgspec.structs.replace(config, method=method)
-    return filled_in(filled, _default_start(method), "fixed" if method.rank else "trained", LEARNING_RATE)
+    first_prefix: FirstPrefix = "fixed" if method.rank else "trained"
+    defaults = RunConfig(
+        method=MethodConfig(first_prefix=first_prefix),
+        training=TrainingConfig(learning_rate=LEARNING_RATE),
+        transfer=TransferConfig(start=_default_start(method), margin=MARGIN),
+    )
+    return filled_in(filled, defaults)
 
 
-def filled_in(
-    config: RunConfig,
-    start: Start | None,
-    first_prefix: FirstPrefix | None,
-    learning_rate: float | None = None,
-) -> RunConfig:
-    """Return the configuration with this start of its tasks, first prefix and rate, where it names none."""
-    method, training, transfer = config.method, config.training, config.transfer
-    if training.learning_rate is None:
-        training = msgspec.structs.replace(training, learning_rate=learning_rate)
-    if method.first_prefix is None:
-        method = msgspec.structs.replace(method, first_prefix=first_prefix)
-    if transfer.start is None:
-        transfer = msgspec.structs.replace(transfer, start=start)
-    return msgspec.structs.replace(config, method=method, training=training, transfer=transfer)
+def filled_in(config: RunConfig, other: RunConfig) -> RunConfig:
+    """Return the configuration with those settings of another that it does not name, of `KEPT_BY_A_RUN`."""
+    tables = {}
+    for table, keys in KEPT_BY_A_RUN.items():
+        own, others = getattr(config, table), getattr(other, table)
+        missing = {key: getattr(others, key) for key in keys if getattr(own, key) is None}
+        tables[table] = msgspec.structs.replace(own, **missing)
+    return msgspec.structs.replace(config, **tables)
 
 
 def _refuse_contradictions(config: RunConfig) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgecl.config import MethodConfig, RunConfig, TransferConfig
+from edgecl.config import BEFORE
 
 if TYPE_CHECKING:
     from edgecl.streams import TaskData
@@ -35,9 +35,6 @@ FIRST_RELEASE: Mapping[str, frozenset[str]] = {
     ),
 }
 """Settings that are always part of an identity; later ones are where they differ from what was done before."""
-
-BEFORE = RunConfig(method=MethodConfig(first_prefix="trained"), transfer=TransferConfig(start="identity"))
-"""What a run did before there were other settings than those of the first release."""
 
 
 def identity(record: RunRecord, tasks: Iterable[TaskData]) -> str:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edgecl.config import TABLES, RunConfig, filled_in
+from edgecl.config import BEFORE, TABLES, RunConfig, filled_in
 from edgecl.errors import RunError
 from edgecl.evaluation.scores import Score
 from edgecl.streams.examples import Modality
@@ -137,7 +137,7 @@ def decode_run(raw: bytes, path: Path) -> RunRecord:
         RunError: It is damaged.
     """
     record = decode_record(_in_words_of_today(raw), RunRecord, path)
-    return msgspec.structs.replace(record, config=filled_in(record.config, "identity", "trained"))
+    return msgspec.structs.replace(record, config=filled_in(record.config, BEFORE))
 
 
 def _in_words_of_today(raw: bytes) -> bytes:

@@ -208,8 +208,7 @@ def _as_begun(config: RunConfig, folder: Path) -> RunConfig:
     """Return the configuration with what the run that it continues does where it names nothing."""
     if not (folder / "run.json").exists():
         return config
-    begun = Run.open(folder).record.config
-    return filled_in(config, begun.transfer.start, begun.method.first_prefix, begun.training.learning_rate)
+    return filled_in(config, Run.open(folder).record.config)
 
 
 def _resolved(config: RunConfig, backbone: Backbone) -> RunConfig:

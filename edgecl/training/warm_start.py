@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecl.config import MARGIN
 from edgecl.similarity import Similarity, estimate
 from edgecl.training.averages import averaged, family, mixed
 from edgecl.training.features import features
@@ -81,7 +82,7 @@ def _decide(session: Session, ready: Ready, bare: Features) -> Choice:
     measured = compared(bare[rows], under, ready.data.train.targets[rows])
     if transfer.proposal != "tasks" and transfer.evidence == "stream":
         return _by_the_stream(run, transfer, proposed[0], measured)
-    parent = choose_parent(measured, margin=transfer.margin, prefer=transfer.prefer)
+    parent = choose_parent(measured, margin=_margin(transfer), prefer=transfer.prefer)
     return Choice(parent, measured)
 
 
@@ -94,9 +95,13 @@ def _by_the_stream(run: Run, transfer: TransferConfig, name: str, measured: Mapp
     if not known:
         return Choice()
     evidence = pooled(known)
-    is_wanted = evidence.points > max(0.0, transfer.margin * evidence.error)
-    is_opposed = any(gain.points < -transfer.margin * gain.error for gain in measured.values())
+    is_wanted = evidence.points > max(0.0, _margin(transfer) * evidence.error)
+    is_opposed = any(gain.points < -gain.error for gain in measured.values())
     return Choice(name if is_wanted and not is_opposed else None, measured, evidence)
+
+
+def _margin(transfer: TransferConfig) -> float:
+    return MARGIN if transfer.margin is None else transfer.margin
 
 
 def _proposed(run: Run, bare: Features, transfer: TransferConfig) -> tuple[str, ...]:

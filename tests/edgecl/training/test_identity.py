@@ -41,7 +41,9 @@ RECORD = RunRecord(RunConfig(seed=1), fingerprint="ab" * 32, modality="image")
 def config(tmp_path: Path) -> RunConfig:
     """Settings that say nothing which the first release did not know."""
     config = changed(
-        make_config(make_image_folder(tmp_path / "vit"), epochs=3), method={"first_prefix": "trained"}
+        make_config(make_image_folder(tmp_path / "vit"), epochs=3),
+        method={"first_prefix": "trained"},
+        transfer={"margin": 1.0},
     )
     return msgspec.structs.replace(config, evaluation=EvaluationConfig())
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from hypothesis import given
@@ -63,7 +64,8 @@ def test_starts_of_earlier_versions_are_read_as_what_they_were(
     written: dict[str, str], meant: TransferConfig
 ) -> None:
     tree = {"config": {"transfer": written}, "fingerprint": "ab", "modality": "image", "format_version": 1}
-    assert decode_run(json.dumps(tree).encode(), Path("run.json")).config.transfer == meant
+    read = decode_run(json.dumps(tree).encode(), Path("run.json")).config.transfer
+    assert read == msgspec.structs.replace(meant, margin=1.0)
 
 
 def test_a_peer_that_diverges_leaves_a_run_that_can_be_read(tmp_path: Path, lora: RunConfig) -> None:

@@ -113,6 +113,7 @@ def test_a_task_that_gains_by_the_average_starts_from_it(
 @pytest.mark.parametrize(
     ("own", "parent"),
     [(Gain(1.0, 5.0), "near"), (Gain(-4.0, 5.0), "near"), (Gain(-6.0, 5.0), None)],
+    ids=["for it", "hardly against it", "against it by more than its error"],
 )
 def test_what_the_tasks_before_gained_counts_unless_the_new_one_speaks_against_it(  # noqa: PLR0917 - fixtures
     tmp_path: Path,
@@ -128,6 +129,25 @@ def test_what_the_tasks_before_gained_counts_unless_the_new_one_speaks_against_i
     record = run.task("new")
     assert (record.parent, record.parent_gains) == (parent, {"near": own})
     assert record.parent_evidence == pooled([Gain(9.0, 1.0), own])
+
+
+@pytest.mark.parametrize(
+    ("margin", "points", "parent"),
+    [(None, 3.9, None), (None, 4.1, "far"), (1.0, 2.1, "far"), (3.0, 5.9, None)],
+)
+def test_tasks_must_speak_for_the_average_by_two_standard_errors_or_as_many_as_are_asked_for(  # noqa: PLR0917
+    tmp_path: Path,
+    config: RunConfig,
+    data: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    margin: float | None,
+    points: float,
+    parent: str | None,
+) -> None:
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"far": Gain(points, 2.0)})
+    del data["new"]
+    asked = changed(config, transfer={"proposal": "average", "margin": margin})
+    assert train(asked, tmp_path / "run", data).task("near").parent == parent
 
 
 def test_what_the_tasks_before_gained_does_not_count_where_a_task_is_judged_alone(
