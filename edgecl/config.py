@@ -24,8 +24,8 @@ Start = Literal["identity", "gated", "average"]
 FirstPrefix = Literal["fixed", "trained"]
 
 LEARNING_RATE = 5e-3
-MARGIN = 2.0
-"""Standard errors."""
+LEAST_GAIN = 3.0
+"""Percent points; of what a gate sees before training, half at best is left after it."""
 
 PREFIX_LENGTH: dict[Modality, int] = {"image": 10, "text": 4}
 
@@ -135,8 +135,9 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
         evidence: What decides on the average or the mixture: gains of the whole `stream` so far, or of the new `task`
             alone. On single tasks the new one decides alone.
         chooser: How a proposal is compared with the identity: accuracy of LDA in `folds`, or the score `h_lwc`.
-        margin: Paired standard errors by which a proposal must beat the identity; 2 if absent, and that of its folder
-            in a run that goes on.
+        margin: Paired standard errors by which a proposal must beat the identity.
+        least_gain: Percent points by which it must beat the identity besides; 3 if absent, and that of its folder in a
+            run that goes on.
         prefer: Among earlier tasks that are alike by a standard error: the `newest`, or always the `best`.
         candidates: Earlier tasks that are tried, the most similar ones.
         learning_rate_factor: On the rate of modules that start from an earlier task.
@@ -147,7 +148,8 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     average_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
     evidence: Literal["stream", "task"] = "stream"
     chooser: Literal["folds", "h_lwc"] = "folds"
-    margin: Annotated[float, Meta(ge=0)] | None = None
+    margin: Annotated[float, Meta(ge=0)] = 1.0
+    least_gain: Annotated[float, Meta(ge=0)] | None = None
     prefer: Literal["best", "newest"] = "newest"
     candidates: AtLeastOne = 16
     learning_rate_factor: Positive = 1.0
@@ -220,14 +222,14 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 BEFORE = RunConfig(
-    method=MethodConfig(first_prefix="trained"), transfer=TransferConfig(start="identity", margin=1.0)
+    method=MethodConfig(first_prefix="trained"), transfer=TransferConfig(start="identity", least_gain=0.0)
 )
 """What a run did whose record does not name it, as there was no other way or default then."""
 
 KEPT_BY_A_RUN = {
     "method": ("first_prefix",),
     "training": ("learning_rate",),
-    "transfer": ("start", "margin"),
+    "transfer": ("start", "least_gain"),
 }
 """Settings whose default may be another one in a later version: a run that goes on keeps those of its folder."""
 
@@ -249,7 +251,7 @@ def resolve(config: RunConfig, modality: Modality) -> RunConfig:
     defaults = RunConfig(
         method=MethodConfig(first_prefix=first_prefix),
         training=TrainingConfig(learning_rate=LEARNING_RATE),
-        transfer=TransferConfig(start=_default_start(method), margin=MARGIN),
+        transfer=TransferConfig(start=_default_start(method), least_gain=LEAST_GAIN),
     )
     return filled_in(filled, defaults)
 

@@ -75,9 +75,11 @@ class Kept:
         """Return the content of the file with the arms of another measurement in it; the joint arm stays last.
 
         Raises:
-            ConfigError: The two are of other tasks, settings, backbones or seeds.
+            ConfigError: The two are of other tasks, settings, backbones or seeds, or an arm that those of the file
+                are compared with reached something else.
         """
         self.require_asked(added)
+        self._require_references(added)
         self._require("fingerprint of the backbone", added["fingerprint"], self.result["fingerprint"])
         for key in ("best_floor", "counted"):
             self._require(key, added["summary"][key], self.result["summary"][key])
@@ -93,6 +95,13 @@ class Kept:
             "runs": _joint_last(runs),
         }
 
+    def _require_references(self, added: Result) -> None:
+        for arm, found in self.result["summary"]["arms"].items():
+            against = found.get("forward_transfer", {}).get("against")
+            if arm not in added["runs"] and against in added["runs"]:
+                now, before = (_scores(result["runs"][against]) for result in (added, self.result))
+                self._require(f"{against}, which {arm} is compared with", now, before)
+
     def _require(self, what: str, found: Any, expected: Any) -> None:
         if found != expected:
             raise ConfigError.at(
@@ -101,6 +110,10 @@ class Kept:
                 expected=f"{expected}, as in {self.path}",
                 fix="Add arms that were measured on the same tasks, settings, backbone and seeds.",
             )
+
+
+def _scores(runs: list[Result]) -> dict[int, list[float]]:
+    return {run["seed"]: [row["score"] for row in run["tasks"]] for run in runs}
 
 
 def _joint_last(arms: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edgecl.config import KEPT_BY_A_RUN
+from edgecl.errors import ConfigError
 from edgecl.evaluation.matrix import anytime_accuracy, backward_transfer, forgetting, matrix_of
 from edgecl.report import Arm, Comparison
 from edgecl.report.arms import EASY
 from edgecl.report.likeness import require_alike, require_alone, require_once
-from edgecl.report.measured import read_measured
+from edgecl.report.measured import read_measured, what_was_learned
 from edgecl.report.numbers import Missing, mean_known
 from edgecl.report.transfer import paired
 from edgecl.training.run import Run
@@ -139,9 +141,27 @@ def compared(
     require_alike(comparison.runs)
     for arm in found:
         require_once(arm.runs)
+        _require_one_recipe(arm)
     for reference in references:
         require_alone(reference)
     return comparison
+
+
+def _require_one_recipe(arm: Arm) -> None:
+    """Do nothing if all runs of an arm have the same settings: a run that goes on keeps those it was begun with.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    first, *others = arm.runs
+    for run in others:
+        if what_was_learned(run.record.config) != what_was_learned(first.record.config):
+            raise ConfigError.at(
+                run.folder,
+                found="other settings than those of the other seeds, perhaps from defaults of before",
+                expected=f"those of {first.folder}",
+                fix="Train the arm into other folders (--runs), or name the settings: ARM:KEY=VALUE.",
+            )
 
 
 def arm_summary(runs: Sequence[Measured], counted: Sequence[str]) -> dict[str, Any]:
@@ -152,11 +172,15 @@ def arm_summary(runs: Sequence[Measured], counted: Sequence[str]) -> dict[str, A
     def mean(key: str) -> list[float]:
         return [statistics.fmean(row[key] for row in rows) for rows in tasks]
 
-    method, transfer = runs[0].run.record.config.method, runs[0].run.record.config.transfer
+    learned = what_was_learned(runs[0].run.record.config)
     found: dict[str, Any] = {
-        "rank": method.rank,
-        "prefix_length": method.prefix_length,
-        "start": transfer.start,
+        "rank": learned.method.rank,
+        "prefix_length": learned.method.prefix_length,
+        **{
+            key: getattr(getattr(learned, table), key)
+            for table, keys in KEPT_BY_A_RUN.items()
+            for key in keys
+        },
         "score": spread(mean("score")),
         "gain_over_best_floor": spread(
             [score - floor for score, floor in zip(mean("score"), mean("best_floor"), strict=True)]

@@ -96,7 +96,11 @@ def _started(rows: Mapping[tuple[int, str], Result], alone: Mapping[tuple[int, s
     if not started:
         return "0 | | | "
     # Too few items have no gain of their own: the tasks before decided alone.
-    seen = [gain["points"] for row in started.values() for gain in row["parent_gains"].values()]
+    seen = [
+        row["parent_gains"][row["parent"]]["points"]
+        for row in started.values()
+        if row["parent"] in row["parent_gains"]
+    ]
     gains = [row["score"] - alone[place]["score"] for place, row in started.items()]
     before = gain(statistics.fmean(seen)) if seen else ""
     return f"{len(started)} | {before} | {gain(statistics.fmean(gains))} | {max(0.0, -min(gains)):.1f}"

@@ -163,7 +163,10 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Measure and write the result file after every run, so that a stopped command has written what it has."""
+    """Measure, and write the result file after every run, so that a stopped command has written what it has.
+
+    With `--add` it is written at the end, with what other commands have added to it since.
+    """
     options = parse_arguments()
     tasks = stream_tasks(
         options.stream,
@@ -187,7 +190,7 @@ def main() -> int:
                 write_result(options.out, result(options, arms))
     found = result(options, arms)
     if kept:
-        found = kept.with_added(found)
+        found = Kept.read(options.out).with_added(found)
         write_result(options.out, found)
     print(json.dumps(found["summary"], indent=2))
     return 0

@@ -27,7 +27,7 @@ import msgspec
 import numpy as np
 
 from edgecl.cli.output import TrainingConsole, note
-from edgecl.config import RunConfig, read_config, resolve
+from edgecl.config import RunConfig, filled_in, read_config, resolve
 from edgecl.evaluation.matrix import forward_transfer
 from edgecl.streams import TaskSpec
 from edgecl.training.records import RunRecord
@@ -70,9 +70,11 @@ def after_the_others(
 
 def score_after(joint: Run, first: TaskSpec, task: TaskSpec, seed: int, options: argparse.Namespace) -> float:
     """Return what a task reaches from the module of a joint run, whose first task it is shown as that of."""
-    config = resolve(config_of("warm-start", seed, options), joint.record.modality)
-    record = msgspec.structs.replace(joint.record, config=config)
     folder = joint.folder.with_name(f"{joint.folder.name}-then-{task.name}")
+    config = config_of("warm-start", seed, options)
+    if (folder / "run.json").exists():  # goes on as it was begun
+        config = filled_in(config, Run.open(folder).record.config)
+    record = msgspec.structs.replace(joint.record, config=resolve(config, joint.record.modality))
     if not any(folder.glob("tasks/*/task.json")):
         start_from(joint, record, folder)
     Run.refuse_other(folder, record)

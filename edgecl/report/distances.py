@@ -26,7 +26,7 @@ def distances_of(run: Run) -> Matrix:
     for row, one in enumerate(signatures):
         for column, other in enumerate(signatures):
             if one is not None and other is not None:
-                distances[row, column] = one.distance(other) ** 0.5
+                distances[row, column] = one.distance(other)
     return distances
 
 

@@ -100,7 +100,19 @@ def is_shipped(config: RunConfig) -> bool:
 def what_was_learned(config: RunConfig) -> RunConfig:
     """Return settings without those that do not decide what is learned: the seed, and what is measured besides.
 
-    Where the backbone lay does not matter either: its fingerprint says which one it was.
+    Where the backbone lay does not matter either: its fingerprint says which one it was. Nor does the least gain of a
+    gate where there is none, or what prefixes would be where there are none.
     """
-    nowhere = msgspec.structs.replace(config.backbone, source="")
-    return msgspec.structs.replace(config, seed=0, backbone=nowhere, evaluation=RunConfig().evaluation)
+    method, transfer = config.method, config.transfer
+    if transfer.start != "gated":
+        transfer = msgspec.structs.replace(transfer, least_gain=None)
+    if method.name == "lora":
+        method = msgspec.structs.replace(method, prefix_length=None, first_prefix=None)
+    return msgspec.structs.replace(
+        config,
+        seed=0,
+        backbone=msgspec.structs.replace(config.backbone, source=""),
+        method=method,
+        transfer=transfer,
+        evaluation=RunConfig().evaluation,
+    )

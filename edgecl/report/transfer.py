@@ -122,9 +122,10 @@ def _by_seed(alone: Sequence[MeasuredRun], recipe: RunConfig) -> dict[int, Measu
 def _recipe(config: RunConfig) -> RunConfig:
     """Return what two runs must share for one to be the reference of the other: all that a first task is told."""
     generator = {name: getattr(GeneratorConfig(), name) for name in OF_EARLIER_TASKS}
+    learned = what_was_learned(config)
     return msgspec.structs.replace(
-        what_was_learned(config),
-        method=msgspec.structs.replace(config.method, alone=False),
+        learned,
+        method=msgspec.structs.replace(learned.method, alone=False),
         generator=msgspec.structs.replace(config.generator, **generator),
         transfer=TransferConfig(),
     )

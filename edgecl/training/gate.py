@@ -129,21 +129,22 @@ def pooled(measured: Sequence[Gain]) -> Gain:
 
 
 def choose_parent(
-    measured: Mapping[str, Gain], *, margin: float, prefer: Literal["best", "newest"]
+    measured: Mapping[str, Gain], *, margin: float, least: float, prefer: Literal["best", "newest"]
 ) -> str | None:
     """Return the candidate to start from; None: start afresh.
 
-    Only candidates that gain more than `margin` standard errors count. Of these the one that gains most is taken, or
-    the newest of those that are not worse by more than a standard error: where items cannot tell candidates apart,
-    the newest one carries what the chain of tasks before it has learned (the one-standard-error rule of Breiman et
-    al. 1984, with the newest in the place of the simplest).
+    Only candidates that gain more than `margin` standard errors, and more than `least` points, count. Of these the one
+    that gains most is taken, or the newest of those that are not worse by more than a standard error: where items
+    cannot tell candidates apart, the newest one carries what the chain of tasks before it has learned (the
+    one-standard-error rule of Breiman et al. 1984, with the newest in the place of the simplest).
 
     Args:
         measured: What each candidate gains, in the order of training.
         margin: Standard errors by which it must beat a fresh start.
+        least: Points by which it must; not negative.
         prefer: Which candidate is taken among those that are alike.
     """
-    passing = {name: gain for name, gain in measured.items() if gain.points > max(0.0, margin * gain.error)}
+    passing = {name: gain for name, gain in measured.items() if gain.points > max(least, margin * gain.error)}
     if not passing:
         return None
     best = max(passing, key=lambda each: passing[each].points)

@@ -55,9 +55,9 @@ def _train(session: Session, specs: Sequence[TaskSpec], checked: dict[str, Ready
         or prepare(spec, session.backbone, seed=session.config.seed, on_items=session.report.checking)
         for spec in specs
     ]
-    begun = [begin(session, method, *each) for each in zip(specs, ready, strict=True)]
     device = choose_device(session.config.training.device)
     reset_peak(device)
+    begun = [begin(session, method, *each) for each in zip(specs, ready, strict=True)]
     progress = train_lessons(
         session.backbone.module,
         [each.lesson for each in begun],
@@ -67,7 +67,9 @@ def _train(session: Session, specs: Sequence[TaskSpec], checked: dict[str, Ready
         on_epoch=lambda progress, schedule: session.report.epoch(ALL_TASKS, progress, schedule),
         workers=session.workers,
     )
-    finished = session.run.names
+    finished = session.workers.of_first(
+        session.run.names
+    )  # one that comes late would not wait for the others
     for each in begun:
         method.end_task(each.spec.name, each.lesson.learner)
         if each.spec.name not in finished:

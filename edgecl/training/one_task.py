@@ -95,7 +95,8 @@ def begin(
 ) -> Begun:
     """Return a task with its learner and its items, ready to be trained.
 
-    The head sees features centred and scaled by those of the bare backbone, or under the parent where there is one.
+    Items that are held back to choose the epoch decide nothing else. The head sees features centred and scaled by those
+    of the bare backbone, or under the parent where there is one.
 
     Args:
         session: The run with its earlier tasks.
@@ -111,15 +112,16 @@ def begin(
     started = time.perf_counter()
     seed = task_seed(config.seed, spec.name)
     bare = features(backbone.module, ready.prepared.train, preprocessor=backbone.preprocessor, task=None)
-    start = choose_start(session, ready, bare, chosen=chosen)
-    relations = session.workers.of_first(measure_relations(session, ready, bare, seed=seed))
-    items, validation = _parts(config.training, spec, ready, seed=seed)
+    rows, held_back = _parts(config.training, spec, ready, seed=seed)
+    items = _items(ready, rows)
+    start = choose_start(session, items, bare[rows], chosen=chosen)
+    relations = session.workers.of_first(measure_relations(session, items, bare[rows], seed=seed))
     learner = method.begin_task(
         NewTask(
             name=spec.name,
             backbone=backbone.module,
             classes=len(ready.data.labels),
-            scale=FeatureScale.measure(torch.from_numpy(bare)),
+            scale=FeatureScale.measure(torch.from_numpy(bare[rows])),
             generator=torch.Generator().manual_seed(seed),
             seed=seed,
             parent=start.modules,
@@ -129,11 +131,9 @@ def begin(
         )
     )
     if start.modules is not None:
-        first = learner_features(
-            learner, backbone.module, ready.prepared.train, preprocessor=backbone.preprocessor
-        )
+        first = learner_features(learner, backbone.module, items.prepared, preprocessor=backbone.preprocessor)
         learner.head.rescale(FeatureScale.measure(torch.from_numpy(first)))
-    lesson = Lesson(learner, items, seed, validation)
+    lesson = Lesson(learner, items, seed, _items(ready, held_back) if len(held_back) else None)
     return Begun(spec, ready, start, lesson, bare, relations, time.perf_counter() - started)
 
 
@@ -207,24 +207,23 @@ def _recipe(config: RunConfig, start: Start) -> TrainingConfig:
 
 def _parts(
     config: TrainingConfig, spec: TaskSpec, ready: Ready, *, seed: int
-) -> tuple[TrainingItems, TrainingItems | None]:
-    """Return what is trained on, and what is held back to choose the epoch."""
-    items = TrainingItems(ready.prepared.train, ready.data.train.targets)
-    fraction = config.validation_fraction
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that are trained on, and those that are held back to choose the epoch."""
+    fraction, targets = config.validation_fraction, ready.data.train.targets
     if not fraction:
-        return items, None
-    labels = [ready.data.labels[target] for target in items.targets]
+        return np.arange(len(targets)), np.arange(0)
+    labels = [ready.data.labels[target] for target in targets]
     try:
         train, validation = split_by_class(labels, test_fraction=fraction, seed=seed)
     except ValueError as error:
         raise ConfigError(
             f"task {spec.name!r}: {error}. Set training.validation_fraction=0, or give more items"
         ) from error
-    return _rows(items, train), _rows(items, validation)
+    return np.array(train), np.array(validation)
 
 
-def _rows(items: TrainingItems, rows: tuple[int, ...]) -> TrainingItems:
-    return TrainingItems([items.prepared[row] for row in rows], items.targets[list(rows)])
+def _items(ready: Ready, rows: NDArray[np.int64]) -> TrainingItems:
+    return TrainingItems([ready.prepared.train[row] for row in rows], ready.data.train.targets[rows])
 
 
 def _materialized(session: Session, begun: Begun) -> tuple[TaskTensors | None, TaskTensors | None]:

@@ -16,11 +16,13 @@ from edgecl.training.signature import Features, nearest_tasks
 from edgecl.training.warm_start import earlier_tasks, features_under
 
 if TYPE_CHECKING:
-    from edgecl.training.ready import Ready
+    from edgecl.training.loop import TrainingItems
     from edgecl.training.session import Session
 
 
-def measure_relations(session: Session, ready: Ready, bare: Features, *, seed: int) -> Relations | None:
+def measure_relations(
+    session: Session, items: TrainingItems, bare: Features, *, seed: int
+) -> Relations | None:
     """Return measured distances to earlier tasks; None where the settings ask for no guidance, or nothing is before it.
 
     For ablations the labels are permuted before they are compared, or the measured distances are dealt out to the
@@ -30,8 +32,8 @@ def measure_relations(session: Session, ready: Ready, bare: Features, *, seed: i
 
     Args:
         session: The run with its earlier tasks.
-        ready: The new task.
-        bare: Features of its training items without a task, [N, D].
+        items: What the new task is trained on, [N].
+        bare: Their features without a task, [N, D].
         seed: Of samples and of ablations.
     """
     generator = session.config.generator
@@ -39,9 +41,9 @@ def measure_relations(session: Session, ready: Ready, bare: Features, *, seed: i
     if not is_guided or not earlier_tasks(session):
         return None
     names = nearest_tasks(session.run, bare, at_most=session.config.transfer.candidates)
-    rows = draw_items(ready.data.train.targets, seed=seed)
-    items, labels = [ready.prepared.train[row] for row in rows], ready.data.train.targets[rows]
-    sources = {name: features_under(session, items, session.run.tensors(name)) for name in names}
+    rows = draw_items(items.targets, seed=seed)
+    looked_at, labels = [items.prepared[row] for row in rows], items.targets[rows]
+    sources = {name: features_under(session, looked_at, session.run.tensors(name)) for name in names}
     comparison = compare(sources, labels, seed=seed)
     distances = task_distances(comparison, normalization=generator.guidance_normalization)
     if comparison.reliable and generator.guidance_from != "h_lwc":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -85,7 +85,7 @@ class Revisit:
     def _measure(self, name: str, method: Method, *, is_last: bool) -> None:
         run, is_alone = self._session.run, self._session.config.method.alone
         records = run.tasks
-        now, unchanged, drift = {}, {}, {}
+        now, unchanged, drift, answering = {}, {}, {}, {}
         for place, record in enumerate(records):
             self._session.report.testing(name, place, len(records))
             tests = self._tests_of(record)
@@ -100,18 +100,25 @@ class Revisit:
             if record.predictions_sha256 is not None:
                 unchanged[record.name] = predictions_digest(predicted) == record.predictions_sha256
             drift[record.name] = _relative_change(current, shipped)
+            answering[record.name] = shipped if method.ships else current
         self._session.report.testing(name, len(records), len(records))
         after = AfterTask(now, unchanged, drift)
         if is_last and self._session.evaluation.class_incremental:
-            after = self._agnostic(name, after)
+            after = self._agnostic(name, after, answering)
         if now and self._session.workers.is_first:
             run.save_after(name, after)
         self._session.workers.wait()
 
-    def _agnostic(self, last: str, after: AfterTask) -> AfterTask:
-        """Add the accuracy on each task's test items when every task answers and the surest is believed."""
-        run, names = self._session.run, tuple(after.now)
-        tensors = [run.tensors(name).rounded(PACK_DTYPE) for name in names]
+    def _agnostic(self, last: str, after: AfterTask, answering: Mapping[str, TaskTensors]) -> AfterTask:
+        """Add the accuracy on each task's test items when every task answers and the surest is believed.
+
+        Args:
+            last: The newest task.
+            after: What was measured after it.
+            answering: What each task has now: its pack, or where none ships what the method would use.
+        """
+        run, names = self._session.run, tuple(answering)
+        tensors = [task.rounded(PACK_DTYPE) for task in answering.values()]
         both, class_alone = {}, {}
         for place, name in enumerate(names):
             self._session.report.testing(f"{last}, task not told", place, len(names))

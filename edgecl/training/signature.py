@@ -34,10 +34,10 @@ class Signature:
         return cls(bare.mean(axis=0, dtype=np.float32), bare.var(axis=0, dtype=np.float32))
 
     def distance(self, other: Signature) -> float:
-        """Return the squared Bures distance of the two as normal distributions with diagonal covariance."""
+        """Return the Bures distance of the two as normal distributions with diagonal covariance."""
         means = np.square(self.mean - other.mean).sum()
         deviations = np.square(np.sqrt(self.variance) - np.sqrt(other.variance)).sum()
-        return float(means + deviations)
+        return float(np.sqrt(means + deviations))
 
 
 def store_signature(run: Run, name: str, bare: Features) -> None:

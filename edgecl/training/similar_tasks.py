@@ -95,6 +95,13 @@ def compare_new_task(
     """
     if not run.tasks:
         raise RunError(f"{run.folder}: no finished task to compare with. Train one: edgecl train")
+    if not all(run.has_tensors(record.name) for record in run.tasks):
+        raise RunError.at(
+            run.folder,
+            found=f"tasks of {run.record.config.method.name}, a peer that keeps no tensors of a task",
+            expected="a run whose tasks ship",
+            fix="Compare with a run of another method, such as edgecl train --method adaprefix.",
+        )
     seed = run.record.config.seed
     backbone = load_run_backbone(run, source=backbone_source)
     data = _sample(load_task(spec, seed=seed), seed=seed)

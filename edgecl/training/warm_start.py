@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecl.config import MARGIN
+from edgecl.config import LEAST_GAIN
 from edgecl.similarity import Similarity, estimate
 from edgecl.training.averages import averaged, family, mixed
 from edgecl.training.features import features
@@ -27,7 +27,7 @@ from edgecl.training.signature import Features, nearest_tasks
 
 if TYPE_CHECKING:
     from edgecl.config import TransferConfig
-    from edgecl.training.ready import Ready
+    from edgecl.training.loop import TrainingItems
     from edgecl.training.run import Run
     from edgecl.training.session import Session
     from edgecl_runtime.tensors import TaskTensors
@@ -52,37 +52,43 @@ def earlier_tasks(session: Session) -> tuple[str, ...]:
     return () if method.alone or method.jointly else session.run.names
 
 
-def choose_start(session: Session, ready: Ready, bare: Features, *, chosen: Choice | None = None) -> Start:
+def choose_start(
+    session: Session, items: TrainingItems, bare: Features, *, chosen: Choice | None = None
+) -> Start:
     """Return where a new task starts, by the run's settings; all processes go by what the first one decides.
 
     Args:
         session: The run with its earlier tasks.
-        ready: The new task.
-        bare: Features of its training items without a task, [N, D].
+        items: What the new task is trained on, [N].
+        bare: Their features without a task, [N, D].
         chosen: What was decided before training was stopped; then nothing is measured.
     """
     run, transfer = session.run, session.config.transfer
     if transfer.start == "identity" or not earlier_tasks(session):
         return Start()
-    choice = session.workers.of_first(chosen or _decide(session, ready, bare))
+    choice = session.workers.of_first(chosen or _decide(session, items, bare))
     if choice.parent is None:
         return Start(choice)
     return Start(choice, (choice.parent, _modules(run, bare, transfer, choice.parent)))
 
 
-def _decide(session: Session, ready: Ready, bare: Features) -> Choice:
+def _decide(session: Session, items: TrainingItems, bare: Features) -> Choice:
     run, transfer = session.run, session.config.transfer
     proposed = _proposed(run, bare, transfer)
     if transfer.start == "average":
         return Choice(proposed[0])
-    rows = gate_items(ready.data.train.targets)
-    items = [ready.prepared.train[row] for row in rows]
-    under = {name: features_under(session, items, _modules(run, bare, transfer, name)) for name in proposed}
+    rows = gate_items(items.targets)
+    looked_at = [items.prepared[row] for row in rows]
+    under = {
+        name: features_under(session, looked_at, _modules(run, bare, transfer, name)) for name in proposed
+    }
     compared = _gains_by_folds if transfer.chooser == "folds" else _gains_by_score
-    measured = compared(bare[rows], under, ready.data.train.targets[rows])
+    measured = compared(bare[rows], under, items.targets[rows])
     if transfer.proposal != "tasks" and transfer.evidence == "stream":
         return _by_the_stream(run, transfer, proposed[0], measured)
-    parent = choose_parent(measured, margin=_margin(transfer), prefer=transfer.prefer)
+    parent = choose_parent(
+        measured, margin=transfer.margin, least=_least_gain(transfer), prefer=transfer.prefer
+    )
     return Choice(parent, measured)
 
 
@@ -95,13 +101,13 @@ def _by_the_stream(run: Run, transfer: TransferConfig, name: str, measured: Mapp
     if not known:
         return Choice()
     evidence = pooled(known)
-    is_wanted = evidence.points > max(0.0, _margin(transfer) * evidence.error)
+    is_wanted = evidence.points > max(_least_gain(transfer), transfer.margin * evidence.error)
     is_opposed = any(gain.points < -gain.error for gain in measured.values())
     return Choice(name if is_wanted and not is_opposed else None, measured, evidence)
 
 
-def _margin(transfer: TransferConfig) -> float:
-    return MARGIN if transfer.margin is None else transfer.margin
+def _least_gain(transfer: TransferConfig) -> float:
+    return LEAST_GAIN if transfer.least_gain is None else transfer.least_gain
 
 
 def _proposed(run: Run, bare: Features, transfer: TransferConfig) -> tuple[str, ...]:

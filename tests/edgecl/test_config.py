@@ -202,7 +202,7 @@ def test_what_was_said_stays() -> None:
     said = RunConfig(
         method=MethodConfig(prefix_length=0, first_prefix="trained"),
         training=TrainingConfig(learning_rate=0.1),
-        transfer=TransferConfig(start="average", margin=0.5),
+        transfer=TransferConfig(start="average", least_gain=0.5),
     )
     assert resolve(said, "text") == said
 

@@ -54,6 +54,17 @@ def test_an_arm_that_is_measured_again_is_replaced(kept: Kept) -> None:
     assert found["command"] == "first"
 
 
+def test_what_other_arms_are_compared_with_is_not_replaced_without_them(kept: Kept) -> None:
+    kept.result["summary"]["arms"]["joint"]["forward_transfer"] = {"against": "adapter"}
+    assert kept.with_added(make_result("adapter"))
+    again = make_result("adapter")
+    again["runs"]["adapter"] = [{"seed": 0, "tasks": [{"task": "bolts", "score": 71.0, "best_floor": 61.25}]}]
+    with pytest.raises(ConfigError, match="--add, adapter, which joint is compared with"):
+        kept.with_added(again)
+    again["runs"]["joint"] = again["runs"]["adapter"]
+    assert kept.with_added(again)
+
+
 def test_floors_are_those_of_the_file(kept: Kept) -> None:
     assert kept.floors(0) == {"bolts": 61.25}
 

@@ -97,6 +97,21 @@ def test_a_seed_is_not_counted_twice(plain: Run) -> None:
         summary_of(plain=[plain, plain])
 
 
+def test_seeds_of_one_arm_have_the_same_settings(tmp_path: Path) -> None:
+    few, many = (
+        [
+            make_plain_run(
+                tmp_path / f"{name}-{seed}", 80.0, seed=seed, transfer={"start": start, "least_gain": least}
+            )
+            for seed, least in enumerate(leasts)
+        ]
+        for name, start, leasts in (("few", "identity", (0.0, 3.0)), ("many", "gated", (0.0, 3.0)))
+    )
+    assert summary_of(few=few)["few"]["least_gain"] is None
+    with pytest.raises(ConfigError, match="many-1: found other settings than those of the other seeds"):
+        summary_of(many=many)
+
+
 def test_one_seed_has_no_deviation() -> None:
     assert spread([80.0]) == {"mean": 80.0, "sd": None}
     assert spread([80.0, 82.0]) == {"mean": 81.0, "sd": 1.414}

@@ -125,7 +125,7 @@ def test_a_task_that_does_not_count_is_in_no_mean_of_empty_prefixes(tmp_path: Pa
 
 
 def test_what_the_gate_saw_stands_beside_what_came_of_it(tmp_path: Path) -> None:
-    gains = {"first": {"points": 9.0, "error": 1.0}}
+    gains = {"first": {"points": 9.0, "error": 1.0}, "not taken": {"points": -50.0, "error": 1.0}}
     alone = [{"task": name, "score": 60.0} for name in ("first", "second", "third", "fourth")]
     gated = [
         {"task": "first", "score": 60.0, "parent": None, "parent_gains": {}},

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from edgecl.config import RunConfig, TrainingConfig
 from edgecl.errors import ConfigError
+from edgecl.modules import FeatureScale
 from edgecl.training import loop, one_task
 from edgecl.training.checkpoint import Progress
 from edgecl.training.loop import Lesson, Resumption, TrainingItems, train_lessons
@@ -69,6 +70,20 @@ def the_lesson(config: RunConfig, data: Path, folder: Path, monkeypatch: pytest.
     train_stream(config, [make_spec(data)], folder, report=Recorder())
     lesson: Lesson = spy.call_args.args[1][0]
     return lesson
+
+
+def test_items_that_choose_the_epoch_decide_nothing_else(
+    tmp_path: Path, config: RunConfig, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, scale = Mock(wraps=choose_start), Mock(wraps=FeatureScale.measure)
+    relations = Mock(return_value=None)
+    monkeypatch.setattr(one_task, "choose_start", start)
+    monkeypatch.setattr(one_task, "measure_relations", relations)
+    monkeypatch.setattr(FeatureScale, "measure", scale)
+    lesson = the_lesson(config, data, tmp_path / "run", monkeypatch)
+    assert start.call_args.args[1] is relations.call_args.args[1] is lesson.items
+    sizes = [len(call.args[place]) for call, place in ((start.call_args, 2), (relations.call_args, 2))]
+    assert [*sizes, len(scale.call_args.args[0])] == [len(lesson.items.targets)] * 3
 
 
 def contents(items: TrainingItems) -> set[bytes]:

@@ -93,12 +93,12 @@ def test_gains_of_several_tasks_are_weighted_by_their_certainty() -> None:
 
 
 def test_without_candidates_a_task_starts_afresh() -> None:
-    assert choose_parent({}, margin=1.0, prefer="newest") is None
+    assert choose_parent({}, margin=1.0, least=0.0, prefer="newest") is None
 
 
 def test_the_candidate_that_gains_most_is_taken() -> None:
     measured = {"a": Gain(5.0, 1.0), "b": Gain(9.0, 1.0), "c": Gain(5.0, 1.0)}
-    assert choose_parent(measured, margin=1.0, prefer="newest") == "b"
+    assert choose_parent(measured, margin=1.0, least=0.0, prefer="newest") == "b"
 
 
 @pytest.mark.parametrize(("prefer", "parent"), [("best", "a"), ("newest", "c")])
@@ -106,23 +106,23 @@ def test_of_candidates_that_are_alike_the_newest_is_taken_unless_the_best_is_ask
     prefer: Literal["best", "newest"], parent: str
 ) -> None:
     measured = {"a": Gain(9.0, 2.0), "b": Gain(5.0, 2.0), "c": Gain(7.0, 2.0), "d": Gain(6.0, 9.0)}
-    assert choose_parent(measured, margin=1.0, prefer=prefer) == parent
+    assert choose_parent(measured, margin=1.0, least=0.0, prefer=prefer) == parent
 
 
 def test_a_newer_candidate_must_pass_the_margin_itself() -> None:
     measured = {"a": Gain(9.0, 5.0), "b": Gain(4.5, 5.0)}
-    assert choose_parent(measured, margin=1.0, prefer="newest") == "a"
+    assert choose_parent(measured, margin=1.0, least=0.0, prefer="newest") == "a"
 
 
 @pytest.mark.parametrize(("margin", "parent"), [(1.9, "a"), (2.0, None), (0.0, "a")])
 def test_a_gain_must_be_above_the_margin(margin: float, parent: str | None) -> None:
-    assert choose_parent({"a": Gain(4.0, 2.0)}, margin=margin, prefer="best") == parent
+    assert choose_parent({"a": Gain(4.0, 2.0)}, margin=margin, least=0.0, prefer="best") == parent
 
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(-100, 0)), st.floats(0, 5))
 def test_a_candidate_that_gains_nothing_is_never_taken(points: dict[str, float], margin: float) -> None:
     measured = {name: Gain(gain, 0.0) for name, gain in points.items()}
-    assert choose_parent(measured, margin=margin, prefer="newest") is None
+    assert choose_parent(measured, margin=margin, least=0.0, prefer="newest") is None
 
 
 def make_similarity(

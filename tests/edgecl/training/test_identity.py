@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> RunConfig:
     config = changed(
         make_config(make_image_folder(tmp_path / "vit"), epochs=3),
         method={"first_prefix": "trained"},
-        transfer={"margin": 1.0},
+        transfer={"least_gain": 0.0},
     )
     return msgspec.structs.replace(config, evaluation=EvaluationConfig())
 

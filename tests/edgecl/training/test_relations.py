@@ -12,6 +12,7 @@ import pytest
 from edgecl.config import RunConfig
 from edgecl.methods import NewTask, Relations
 from edgecl.similarity import Comparison, task_distances
+from edgecl.training.loop import TrainingItems
 from edgecl.training.ready import prepare
 from edgecl.training.relations import measure_relations
 from edgecl.training.session import Session
@@ -62,7 +63,8 @@ def relations_by_seed(
     spec = make_spec(folder / "shade.npz", name="new")
     ready = prepare(spec, backbone, seed=0, on_items=lambda *_: None)
     bare = np.random.default_rng(0).normal(size=(len(ready.data.train), 64))
-    return [measure_relations(session, ready, bare, seed=seed) for seed in seeds]
+    items = TrainingItems(ready.prepared.train, ready.data.train.targets)
+    return [measure_relations(session, items, bare, seed=seed) for seed in seeds]
 
 
 @pytest.mark.parametrize("source", ["h_lwc", "permuted", "random"])

@@ -241,6 +241,19 @@ def test_nobody_is_told_the_task_and_that_costs_accuracy_or_nothing(
     assert all(found.class_incremental[name] <= found.now[name].accuracy for name in NAMES)
 
 
+def test_one_module_for_all_answers_as_it_is_now(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    other = {"one": data, "two": make_image_data(tmp_path / "other.npz", classes=2)}
+    agnostic = changed(config, evaluation={"class_incremental": True})
+    run = train(agnostic, tmp_path / "run", other, matrix="last", method="shared")
+    before = after(run, "two").class_incremental
+    (run.task_folder("two") / "after.json").unlink()
+    snapshot = run.tensors("one")
+    broken = replace(snapshot, adapter_up=100 + snapshot.adapter_up)
+    run.save_task(run.task("one"), Learned(broken, peer={}, state={}), run.heldout("one"))
+    again = train(agnostic, run.folder, other, matrix="last", method="shared")
+    assert after(again, "two").class_incremental == before
+
+
 def test_a_task_that_is_always_surer_gets_the_items_of_the_other(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecl.errors import RunError
 from edgecl.similarity import Similarity, compare
 from edgecl.streams import load_task
 from edgecl.training.similar_tasks import NewTask, compare_new_task
 from tests.edgecl.factories import make_image_data, make_spec
+from tests.edgecl.report.factories import make_record, make_run
 from tests.exported import Field
 
 WIDTH = 24
@@ -71,3 +73,17 @@ def test_tasks_that_differ_are_ranked_and_the_bare_backbone_stands_beside_them(
     assert found.bare == compare({"bare": bare}, labels).sources["bare"]
     assert isinstance(found.bare, Similarity)
     assert list(found.sources) == ["no task", *image_field.tasks]
+
+
+def test_a_peer_without_tensors_is_refused_by_name(tmp_path: Path) -> None:
+    peer = make_run(tmp_path / "peer", [make_record("signs", 0)], method={"name": "lora"})
+    (peer.task_folder("signs") / "tensors.safetensors").unlink()
+    with pytest.raises(RunError, match="peer: found tasks of lora.*expected a run whose tasks ship"):
+        compare_new_task(
+            peer,
+            make_spec(tmp_path / "none.npz", name="new"),
+            method="h_lwc",
+            progress=lambda *_: None,
+            on_features=lambda *_: None,
+            on_source=lambda *_: None,
+        )

@@ -374,13 +374,13 @@ def test_metrics_that_a_kill_left_behind_are_brought_up_to_date(
         {"training": {"learning_rate": 2e-3}},
         {"method": {"first_prefix": "trained"}},
         {"transfer": {"start": "average"}},
-        {"transfer": {"margin": 1.0}},
+        {"transfer": {"least_gain": 1.0}},
     ],
 )
 def test_a_run_goes_on_as_it_was_begun_where_nothing_else_is_said(
     tmp_path: Path, config: RunConfig, data: Path, begun: dict[str, dict[str, Any]]
 ) -> None:
-    unsaid = changed(config, method={"first_prefix": None}, transfer={"start": None, "margin": None})
+    unsaid = changed(config, method={"first_prefix": None}, transfer={"start": None, "least_gain": None})
     unsaid = changed(unsaid, training={"learning_rate": None})
     run = train(changed(unsaid, **begun), tmp_path / "run", data)
     train(unsaid, run.folder, data, "shade", "other")

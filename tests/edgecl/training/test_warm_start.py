@@ -132,21 +132,30 @@ def test_what_the_tasks_before_gained_counts_unless_the_new_one_speaks_against_i
 
 
 @pytest.mark.parametrize(
-    ("margin", "points", "parent"),
-    [(None, 3.9, None), (None, 4.1, "far"), (1.0, 2.1, "far"), (3.0, 5.9, None)],
+    ("settings", "gain", "parent"),
+    [
+        ({}, Gain(2.9, 1.0), None),
+        ({}, Gain(3.1, 1.0), "far"),
+        ({}, Gain(3.1, 4.0), None),
+        ({"least_gain": 0.0}, Gain(0.2, 0.1), "far"),
+        ({"least_gain": 5.0}, Gain(4.9, 0.1), None),
+        ({"margin": 2.0}, Gain(7.9, 4.0), None),
+    ],
 )
-def test_tasks_must_speak_for_the_average_by_two_standard_errors_or_as_many_as_are_asked_for(  # noqa: PLR0917
+@pytest.mark.parametrize("proposal", ["average", "tasks"])
+def test_earlier_tasks_must_be_worth_three_points_and_an_error_or_what_is_asked_for(  # noqa: PLR0917 - fixtures
     tmp_path: Path,
     config: RunConfig,
     data: dict[str, Path],
     monkeypatch: pytest.MonkeyPatch,
-    margin: float | None,
-    points: float,
+    settings: dict[str, float],
+    gain: Gain,
     parent: str | None,
+    proposal: str,
 ) -> None:
-    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"far": Gain(points, 2.0)})
+    monkeypatch.setattr("edgecl.training.warm_start.gains", lambda *_: {"far": gain})
     del data["new"]
-    asked = changed(config, transfer={"proposal": "average", "margin": margin})
+    asked = changed(config, transfer={"proposal": proposal, **settings})
     assert train(asked, tmp_path / "run", data).task("near").parent == parent
 
 
@@ -185,7 +194,7 @@ def test_a_mixture_is_weighted_by_how_near_the_tasks_are(
     bare = np.random.default_rng(0).normal(size=(8, run.tensors("new").head_weight.shape[1]))
     mine = Signature.of(bare)
     for name, distance in (("far", 4.0), ("near", 2.0), ("new", 1.0)):
-        moved = Signature(mine.mean + np.float32((distance / len(mine.mean)) ** 0.5), mine.variance)
+        moved = Signature(mine.mean + np.float32(distance / len(mine.mean) ** 0.5), mine.variance)
         save_file(
             {"mean": moved.mean, "variance": moved.variance}, run.task_folder(name) / "signature.safetensors"
         )
@@ -303,7 +312,7 @@ def test_the_distance_of_signatures_is_that_of_bures() -> None:
     features = np.array([[0.0, 0.0], [2.0, 4.0]], np.float32)
     one, other = Signature.of(features), Signature.of(3 * features)
     assert one.distance(one) == 0.0
-    assert one.distance(other) == pytest.approx((2.0**2 + 4.0**2) + (2.0**2 + 4.0**2))
+    assert one.distance(other) == pytest.approx(((2.0**2 + 4.0**2) + (2.0**2 + 4.0**2)) ** 0.5)
 
 
 def test_a_score_that_gives_no_number_starts_nothing(tmp_path: Path, config: RunConfig) -> None:
