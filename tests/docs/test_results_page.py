@@ -117,7 +117,9 @@ def test_generated_prefixes_alone_are_kept_by_the_drift_loss_and_forgotten_witho
 def test_beside_adapters_the_drift_loss_keeps_what_is_regenerated() -> None:
     found = ARMS["adaprefix++-no-drift"]
     lost = found["score"]["mean"] - found["at_the_end"]["mean"]
-    said = f"is {lost:.1f} points worse on the mean, and {found['largest_change']:.0f} on one task in one seed"
+    said = (
+        f"is {lost:.1f} points worse on the mean, and {found['largest_change']:.0f} on one task in one seed"
+    )
     assert said in " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
     assert ARMS["adaprefix++"]["largest_change"] < 0.2
 
