@@ -108,11 +108,10 @@ class TrainingConsole:
 
     def finished(self, record: TaskRecord) -> None:
         """A task was trained, measured and stored."""
-        start = "" if record.parent is None else f", started from earlier tasks (newest: {record.parent})"
         measure = " balanced" if record.is_balanced else ""
         self._tell(
             f"{record.name}: {record.score:.1f} %{measure} on {record.test_items} test items, "
-            f"{record.seconds:.0f} s{start}"
+            f"{record.seconds:.0f} s{_start(record)}"
         )
 
     def comparing(self, task: str, done: int, total: int) -> None:
@@ -135,3 +134,12 @@ class TrainingConsole:
     def _tell(self, line: str) -> None:
         note(line)
         self._told_at = monotonic()
+
+
+def _start(record: TaskRecord) -> str:
+    """Return where a task started, and what decided that; nothing where there was no choice."""
+    evidence = record.parent_evidence
+    seen = "" if evidence is None else f"{evidence.points:+.1f} ± {evidence.error:.1f} points before training"
+    if record.parent is not None:
+        return f", started from earlier tasks (newest: {record.parent}{seen and f'; {seen}'})"
+    return f", started afresh (earlier tasks: {seen})" if seen else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgecl.cli.output import TrainingConsole
+from edgecl.training.gate import Gain
 from tests.edgecl.report.factories import make_record
 
 
@@ -22,12 +23,25 @@ def test_where_one_class_dominates_the_line_has_the_balanced_accuracy(
     assert capsys.readouterr().err == "tiles: 61.0 % balanced on 20 test items, 10 s\n"
 
 
-def test_the_line_of_a_task_says_that_it_started_from_earlier_ones(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("parent", "evidence", "said"),
+    [
+        ("bolts", None, ", started from earlier tasks (newest: bolts)"),
+        (
+            "bolts",
+            Gain(5.25, 1.0),
+            ", started from earlier tasks (newest: bolts; +5.2 ± 1.0 points before training)",
+        ),
+        (None, Gain(-1.0, 2.0), ", started afresh (earlier tasks: -1.0 ± 2.0 points before training)"),
+        (None, None, ""),
+    ],
+)
+def test_the_line_of_a_task_says_where_it_started_and_why(
+    capsys: pytest.CaptureFixture[str], parent: str | None, evidence: Gain | None, said: str
 ) -> None:
     with TrainingConsole() as console:
-        console.finished(make_record("leaves", 1, parent="bolts"))
-    assert "10 s, started from earlier tasks (newest: bolts)\n" in capsys.readouterr().err
+        console.finished(make_record("leaves", 1, parent=parent, parent_evidence=evidence))
+    assert capsys.readouterr().err.endswith(f"10 s{said}\n")
 
 
 class Clock:
