@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -219,3 +220,19 @@ def test_the_readme_says_what_was_measured() -> None:
     assert f"LoRA of the same rank gains {gain('lora'):+.1f}." in readme
     of_texts = TEXT["summary"]["mean_best_floor"], gain("adapter", TEXT)
     assert "(300 items, floor {:.1f}), adapters alone gain {:+.1f}".format(*of_texts) in readme
+
+
+def test_fifty_tasks_in_a_row_cost_what_the_first_ones_do() -> None:
+    (run,) = result("arms-omniglot-50")["runs"]["adaprefix++"]
+    rows = run["tasks"]
+    assert len(rows) == 50
+    first, last = rows[:10], rows[-10:]
+    peaks = [max(row["peak_bytes"] for row in part) for part in (first, last)]
+    seconds = [median(row["seconds"] for row in part) for part in (first, last)]
+    assert peaks[1] <= 1.05 * peaks[0]
+    assert seconds[1] <= 1.15 * seconds[0]
+    assert max(row["drift"] for row in rows) < 0.03
+    assert max(abs(row["at_the_end"] - row["score"]) for row in rows) < 100 / 130 + 0.01
+    assert all(row["shipped_unchanged"] for row in rows)
+    grown = (rows[-1]["shared_bytes"] - rows[0]["shared_bytes"]) / 49
+    assert f"grows by {grown / 1e3:.0f} kB a task" in (DOCS / "results.md").read_text(encoding="utf-8")

@@ -103,3 +103,14 @@ def test_what_the_gate_let_through_on_intents_is_said() -> None:
     started = sum(row["parent"] is not None for row in later)
     said = f"Of {len(later)} domains that came after others, {started} started from earlier ones"
     assert said in (ROOT / "docs" / "transfer.md").read_text(encoding="utf-8")
+
+
+def test_guidance_stays_off_where_the_ranking_of_tasks_cannot_be_relied_on() -> None:
+    runs = json.loads((RESULTS / "guidance-omniglot-5.json").read_text(encoding="utf-8"))["runs"]
+    plain, guided = (
+        runs[f"adaprefix++:generator.task_embedding=vector,generator.generates=adapter{guidance}"]
+        for guidance in ("", ",generator.guidance=distance")
+    )
+    scores = [[row["score"] for run in arm for row in run["tasks"]] for arm in (plain, guided)]
+    assert scores[0] == scores[1]
+    assert not any("guided_by" in row for run in guided for row in run["tasks"])
