@@ -114,3 +114,20 @@ def test_guidance_stays_off_where_the_ranking_of_tasks_cannot_be_relied_on() -> 
     scores = [[row["score"] for run in arm for row in run["tasks"]] for arm in (plain, guided)]
     assert scores[0] == scores[1]
     assert not any("guided_by" in row for run in guided for row in run["tasks"])
+
+
+def test_always_averaging_is_no_loss_that_could_be_told_from_zero() -> None:
+    gates = ("arms-vision", "gated"), ("transfer-omniglot-5-any-gain", "gated:transfer.least_gain=0")
+    for stream, gate in gates:
+        assert transfer(stream, "average")["points"] > transfer(stream, gate)["points"]
+    intents = transfer("transfer-clinc-5-any-gain", "average")
+    assert -intents["standard_error"] < intents["points"] < 0
+    losses = json.loads((RESULTS / "transfer-clinc-5-any-gain.json").read_text(encoding="utf-8"))
+    counted, runs = losses["summary"]["counted"], losses["runs"]
+    worst = min(
+        row["score"] - alone["score"]
+        for run, reference in zip(runs["average"], runs["adaprefix"], strict=True)
+        for row, alone in zip(run["tasks"], reference["tasks"], strict=True)
+        if row["task"] in counted
+    )
+    assert round(worst) == -5
