@@ -22,7 +22,7 @@ from edgecl.training.run import Learned, Run
 from edgecl_runtime.tensors import TaskTensors, expected_shapes
 from tests.edgecl.factories import DIMENSIONS, edit_json
 
-AFRESH = TransferConfig(start="identity")
+AFRESH = TransferConfig(start="identity", least_gain=0.0)
 METHOD = MethodConfig(first_prefix="trained")
 RECORD = RunRecord(RunConfig(seed=1, method=METHOD, transfer=AFRESH), fingerprint="ab" * 32, modality="image")
 HOLD = """
