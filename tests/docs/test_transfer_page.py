@@ -131,3 +131,16 @@ def test_always_averaging_is_no_loss_that_could_be_told_from_zero() -> None:
         if row["task"] in counted
     )
     assert round(worst) == -5
+
+
+def test_guidance_acted_on_one_text_task_and_did_not_help() -> None:
+    result = json.loads((RESULTS / "guidance-text.json").read_text(encoding="utf-8"))
+    plain = "adaprefix++:generator.task_embedding=vector,generator.generates=adapter"
+    guided = f"{plain},generator.guidance=distance"
+    acted = {
+        arm: [row["task"] for row in result["runs"][arm][0]["tasks"] if "guided_by" in row]
+        for arm in (guided, f"{guided},generator.guidance_from=permuted")
+    }
+    assert list(acted.values()) == [["subj"], ["subj", "banking77"]]
+    reached = {arm: found["score"]["mean"] for arm, found in result["summary"]["arms"].items()}
+    assert max(reached, key=lambda arm: reached[arm]) == plain
