@@ -67,9 +67,8 @@ def _train(session: Session, specs: Sequence[TaskSpec], checked: dict[str, Ready
         on_epoch=lambda progress, schedule: session.report.epoch(ALL_TASKS, progress, schedule),
         workers=session.workers,
     )
-    finished = session.workers.of_first(
-        session.run.names
-    )  # one that comes late would not wait for the others
+    # A process that comes late would take tasks for finished, and not wait for the others.
+    finished = session.workers.of_first(session.run.names)
     for each in begun:
         method.end_task(each.spec.name, each.lesson.learner)
         if each.spec.name not in finished:

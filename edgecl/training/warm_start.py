@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecl.config import LEAST_GAIN
 from edgecl.similarity import Similarity, estimate
 from edgecl.training.averages import averaged, family, mixed
 from edgecl.training.features import features
@@ -86,9 +85,8 @@ def _decide(session: Session, items: TrainingItems, bare: Features) -> Choice:
     measured = compared(bare[rows], under, items.targets[rows])
     if transfer.proposal != "tasks" and transfer.evidence == "stream":
         return _by_the_stream(run, transfer, proposed[0], measured)
-    parent = choose_parent(
-        measured, margin=transfer.margin, least=_least_gain(transfer), prefer=transfer.prefer
-    )
+    least = transfer.least_gain or 0.0  # a record of a run names it
+    parent = choose_parent(measured, margin=transfer.margin, least=least, prefer=transfer.prefer)
     return Choice(parent, measured)
 
 
@@ -101,13 +99,9 @@ def _by_the_stream(run: Run, transfer: TransferConfig, name: str, measured: Mapp
     if not known:
         return Choice()
     evidence = pooled(known)
-    is_wanted = evidence.points > max(_least_gain(transfer), transfer.margin * evidence.error)
+    is_wanted = evidence.points > max(transfer.least_gain or 0.0, transfer.margin * evidence.error)
     is_opposed = any(gain.points < -gain.error for gain in measured.values())
     return Choice(name if is_wanted and not is_opposed else None, measured, evidence)
-
-
-def _least_gain(transfer: TransferConfig) -> float:
-    return LEAST_GAIN if transfer.least_gain is None else transfer.least_gain
 
 
 def _proposed(run: Run, bare: Features, transfer: TransferConfig) -> tuple[str, ...]:
