@@ -19,7 +19,6 @@ import argparse
 import json
 import os
 import re
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +34,7 @@ from edgecl.training.run import Run
 from scripts.arms_kept import Kept
 from scripts.arms_summary import Measured, runs_to_json, summary
 from scripts.arms_tables import FLOOR_ARM
-from scripts.result_files import surroundings, write_result
+from scripts.result_files import command_line, surroundings, write_result
 from scripts.stream_runs import exit_code, read_settings, setting, stream_names, stream_tasks, trained
 
 
@@ -68,21 +67,6 @@ def train_arm(
     return trained(read_config(None, overrides=overrides, arm=arm.partition(":")[0]), tasks, folder)
 
 
-def command(options: argparse.Namespace) -> str:
-    """Return the command line that was asked for, without the places of this machine."""
-    words = ["python", "scripts/measure_arms.py", options.stream, "--arms", *options.arms]
-    words += ["--seeds", *map(str, options.seeds)]
-    for name in ("alone", "only", "leave_out"):
-        values = getattr(options, name)
-        words += [f"--{name.replace('_', '-')}", *values] if values else []
-    words += ["--per-class", str(options.per_class)] if options.per_class else []
-    words += ["--reverse"] if options.reverse else []
-    words += ["--add"] if options.add else []
-    words += ["--set", *options.settings] if options.settings else []
-    words += ["--data", "DATA", "--backbone", "BACKBONE", "--runs", "RUNS", "--out", options.out.name]
-    return shlex.join(words)
-
-
 def asked(options: argparse.Namespace) -> dict[str, Any]:
     """Return what arms must share to stand in one result file."""
     return {
@@ -97,7 +81,7 @@ def result(options: argparse.Namespace, arms: Mapping[str, list[Measured]]) -> d
     """Return the content of the result file."""
     first = next(iter(arms.values()))[0].run.record
     return {
-        "command": command(options),
+        "command": command_line(),
         **asked(options),
         "backbone": Path(options.backbone).name,
         "fingerprint": first.fingerprint,

@@ -28,7 +28,7 @@ from edgecl.training.train import load_run_backbone
 from edgecl_runtime.pack_layout import packed
 from edgecl_runtime.tensors import TaskTensors
 from scripts.arms_summary import spread
-from scripts.result_files import surroundings, write_result
+from scripts.result_files import command_line, surroundings, write_result
 from scripts.stream_runs import exit_code, read_settings, setting, stream_names, stream_tasks, trained
 
 KINDS = {"float16": "F16", "int8": "I8"}
@@ -140,6 +140,7 @@ def main() -> int:
         ]
         curve.append(point(size, [measured(run, tasks) for run in runs]))
         result = {
+            "command": command_line(),
             "stream": options.stream,
             "tasks": [spec.name for spec in tasks],
             "seeds": options.seeds,

@@ -34,7 +34,7 @@ from edgecl.training.records import RunRecord
 from edgecl.training.run import Learned, Run
 from edgecl.training.train import add_tasks
 from scripts.arms_summary import known
-from scripts.result_files import surroundings, write_result
+from scripts.result_files import command_line, surroundings, write_result
 from scripts.stream_runs import (
     exit_code,
     read_settings,
@@ -100,6 +100,7 @@ def result(
     # Every task has all others before it, so that none is left out as the first one is in a stream.
     found = forward_transfer(*(np.concatenate([each[:, :1], each], axis=1) for each in (after, alone)))
     return {
+        "command": command_line(),
         "stream": options.stream,
         "seeds": options.seeds[: len(after)],
         "backbone": Path(options.backbone).name,

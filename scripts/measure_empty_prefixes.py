@@ -31,7 +31,7 @@ from edgecl.training.features import features
 from edgecl.training.ready import prepare
 from edgecl_runtime.tensors import TaskTensors, expected_shapes
 from scripts.arms_summary import spread
-from scripts.result_files import surroundings, write_result
+from scripts.result_files import command_line, surroundings, write_result
 from scripts.stream_runs import exit_code, stream_names, stream_tasks
 
 
@@ -89,6 +89,7 @@ def main() -> int:
             for length, best in floors(backbone, spec, options.lengths, seed).items():
                 tasks[spec.name][length].append(best)
         result: dict[str, Any] = {
+            "command": command_line(),
             "stream": options.stream,
             "seeds": options.seeds,
             "backbone": Path(options.backbone).name,

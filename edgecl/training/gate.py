@@ -150,8 +150,8 @@ def choose_parent(
     best = max(passing, key=lambda each: passing[each].points)
     if prefer == "best":
         return best
-    least = passing[best].points - passing[best].error
-    return [name for name, gain in passing.items() if gain.points >= least][-1]
+    alike = passing[best].points - passing[best].error
+    return [name for name, gain in passing.items() if gain.points >= alike][-1]
 
 
 def _classifier(targets: NDArray[np.int64]) -> Any:
