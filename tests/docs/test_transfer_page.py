@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from statistics import fmean
+from statistics import correlation, fmean, stdev
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -12,7 +12,7 @@ RESULTS = ROOT / "docs" / "results"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def transfer(name: str, arm: str = "gated") -> dict[str, Any]:
+def transfer(name: str, arm: str = "average") -> dict[str, Any]:
     """Return the forward transfer of an arm on a stream."""
     result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     found: dict[str, Any] = result["summary"]["arms"][arm]["forward_transfer"]
@@ -28,7 +28,12 @@ def test_the_default_gains_where_there_is_something_to_gain() -> None:
 def test_the_default_loses_nowhere() -> None:
     for stream in ("transfer-clinc-5", "arms-vision", "arms-text"):
         found = transfer(stream)
-        assert found["points"] >= -0.3 - found["standard_error"]
+        assert found["points"] >= -0.3 - min(found["standard_error"], found["standard_error_over_seeds"])
+
+
+def test_the_gate_loses_nowhere() -> None:
+    for stream in ("transfer-clinc-5", "arms-vision", "arms-text"):
+        assert transfer(stream, "gated")["points"] > 0
 
 
 def test_no_other_recipe_is_better_for_tasks_that_learn_alone() -> None:
@@ -38,7 +43,7 @@ def test_no_other_recipe_is_better_for_tasks_that_learn_alone() -> None:
     assert max(reached, key=lambda arm: reached[arm]) == "adaprefix"
 
 
-def gained(name: str, seeds: range, arm: str = "gated") -> float:
+def gained(name: str, seeds: range, arm: str) -> float:
     """Return the mean gain of an arm over tasks alone, over some seeds and the tasks that count."""
     result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     runs, counted = result["runs"], result["summary"]["counted"]
@@ -54,7 +59,7 @@ def gained(name: str, seeds: range, arm: str = "gated") -> float:
 
 def test_what_was_decided_on_some_seeds_is_shown_on_others() -> None:
     seeds = {
-        name: [run["seed"] for run in json.loads((RESULTS / f"{name}.json").read_text())["runs"]["gated"]]
+        name: [run["seed"] for run in json.loads((RESULTS / f"{name}.json").read_text())["runs"]["average"]]
         for name in ("transfer-omniglot-5", "transfer-clinc-5")
     }
     assert seeds == {"transfer-omniglot-5": [8, 9, 10, 11, 12], "transfer-clinc-5": [5, 6, 7, 8, 9]}
@@ -101,7 +106,9 @@ def test_what_the_gate_let_through_on_intents_is_said() -> None:
     runs = json.loads((RESULTS / "transfer-clinc-5.json").read_text(encoding="utf-8"))["runs"]["gated"]
     later = [row for run in runs for row in run["tasks"][1:]]
     started = sum(row["parent"] is not None for row in later)
-    said = f"Of {len(later)} domains that came after others, {started} started from earlier ones"
+    said = (
+        f"With the gate, {started} of {len(later)} domains that came after others started from earlier ones"
+    )
     assert said in (ROOT / "docs" / "transfer.md").read_text(encoding="utf-8")
 
 
@@ -116,21 +123,77 @@ def test_guidance_stays_off_where_the_ranking_of_tasks_cannot_be_relied_on() -> 
     assert not any("guided_by" in row for run in guided for row in run["tasks"])
 
 
-def test_always_averaging_is_no_loss_that_could_be_told_from_zero() -> None:
-    gates = ("arms-vision", "gated"), ("transfer-omniglot-5-any-gain", "gated:transfer.least_gain=0")
-    for stream, gate in gates:
-        assert transfer(stream, "average")["points"] > transfer(stream, gate)["points"]
-    intents = transfer("transfer-clinc-5-any-gain", "average")
-    assert -intents["standard_error"] < intents["points"] < 0
-    losses = json.loads((RESULTS / "transfer-clinc-5-any-gain.json").read_text(encoding="utf-8"))
-    counted, runs = losses["summary"]["counted"], losses["runs"]
-    worst = min(
-        row["score"] - alone["score"]
-        for run, reference in zip(runs["average"], runs["adaprefix"], strict=True)
-        for row, alone in zip(run["tasks"], reference["tasks"], strict=True)
-        if row["task"] in counted
+GATES = {
+    "arms-vision": "gated",
+    "arms-text": "gated",
+    "transfer-omniglot-5": "gated",
+    "transfer-omniglot-5-any-gain": "gated:transfer.least_gain=0",
+    "transfer-omniglot-5-two-errors": "gated:transfer.margin=2,transfer.least_gain=0",
+}
+"""By stream the gate that was measured beside the average."""
+
+
+def test_always_averaging_gains_more_than_the_gate_where_there_is_something_to_gain() -> None:
+    for stream, gate in GATES.items():
+        assert transfer(stream)["points"] > transfer(stream, gate)["points"]
+
+
+def gains_of_average(name: str) -> dict[tuple[int, str], float]:
+    """Return by seed and task what the average gained over the task alone, of all that count but the first."""
+    result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return {
+        (run["seed"], row["task"]): row["score"] - alone["score"]
+        for run, reference in zip(result["runs"]["average"], result["runs"]["adaprefix"], strict=True)
+        for row, alone in list(zip(run["tasks"], reference["tasks"], strict=True))[1:]
+        if row["task"] in result["summary"]["counted"]
+    }
+
+
+def test_what_averaging_costs_on_intents_is_said() -> None:
+    gains = [
+        points
+        for name in ("transfer-clinc-5", "transfer-clinc-5-any-gain")
+        for points in gains_of_average(name).values()
+    ]
+    error = stdev(gains) / len(gains) ** 0.5
+    said = (
+        f"Over all ten seeds the average stands at {fmean(gains):.2f} ± {error:.2f} points; single domains gain up to "
+        f"{max(gains):.0f} and lose up to {-min(gains):.0f}."
     )
-    assert round(worst) == -5
+    assert said in (ROOT / "docs" / "transfer.md").read_text(encoding="utf-8")
+
+
+def seen_by_the_gate(name: str, gate: str) -> dict[tuple[int, str], tuple[float, float]]:
+    """Return by seed and task what the gate saw before training and its error, of all that count but the first."""
+    result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return {
+        (run["seed"], row["task"]): (seen["points"], seen["error"])
+        for run in result["runs"][gate]
+        for row in run["tasks"][1:]
+        for seen in row["parent_gains"].values()
+        if row["task"] in result["summary"]["counted"]
+    }
+
+
+def test_what_the_gate_sees_does_not_say_what_averaging_brings() -> None:
+    streams = ("arms-vision", "transfer-clinc-5-any-gain", "arms-text", "transfer-omniglot-5-any-gain")
+    found, refused = [], []
+    for name in streams:
+        seen = seen_by_the_gate(name, GATES.get(name, "gated:transfer.least_gain=0"))
+        gains = gains_of_average(name)
+        found.append(correlation([points for points, _ in seen.values()], [gains[place] for place in seen]))
+        refused.append([gains[place] for place, (points, error) in seen.items() if points < -error])
+    shown = "by {:.1f} on images, {:.1f} on CLINC150, {:.1f} on texts and {:.1f} on alphabets".format(*found)
+    assert shown in " ".join((ROOT / "docs" / "transfer.md").read_text(encoding="utf-8").split())
+    decision = (ROOT / "docs/adr/0014-a-task-starts-from-the-average.md").read_text(encoding="utf-8")
+    images, intents, texts, alphabets = refused
+    assert not alphabets
+    said = (
+        f"four tasks of CLINC150 lost {-fmean(intents):.1f} ± {stdev(intents) / len(intents) ** 0.5:.1f} points by "
+        f"the average, one of images gained {images[0]:.1f}, two of texts {fmean(texts):.1f},"
+    )
+    assert (len(intents), len(images), len(texts)) == (4, 1, 2)
+    assert said in " ".join(decision.split())
 
 
 def test_guidance_acted_on_one_text_task_and_did_not_help() -> None:

@@ -120,15 +120,23 @@ def test_another_seed_gives_other_tensors(tmp_path: Path, config: RunConfig, dat
     assert stored(first) != stored(second)
 
 
-def test_the_order_of_the_stream_does_not_matter_to_a_task(
+def test_the_order_of_the_stream_does_not_matter_to_a_task_that_learns_for_itself(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:
+    config = changed(config, transfer={"start": "identity"})
     forth = train(config, tmp_path / "forth", data, "first", "second")
     back = train(config, tmp_path / "back", data, "second", "first")
     assert [task.name for task in back.tasks] == ["second", "first"]
     assert (
         stored(forth, "first") == stored(back, "first") != stored(back, "second") == stored(forth, "second")
     )
+
+
+def test_a_task_starts_from_the_one_before_where_nothing_else_is_asked(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    run = train(config, tmp_path / "run", data, "first", "second")
+    assert [task.parent for task in run.tasks] == [None, "first"]
 
 
 def test_a_finished_stream_is_not_trained_again(tmp_path: Path, config: RunConfig, data: Path) -> None:
@@ -265,7 +273,8 @@ def test_an_added_task_has_the_tensors_it_would_have_in_the_stream(
 ) -> None:
     train(config, tmp_path / "run", data, "first")
     added = add_tasks(tmp_path / "run", [make_spec(data, name="second")], report=Recorder())
-    assert stored(added, "second") == stored(train(config, tmp_path / "whole", data, "second"), "second")
+    whole = train(config, tmp_path / "whole", data, "first", "second")
+    assert stored(added, "second") == stored(whole, "second")
 
 
 @pytest.mark.parametrize(("name", "place"), [("shade", "other.npz"), ("Shade", "shade.npz")])
