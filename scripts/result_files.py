@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-
 PLACES = ("--data", "--backbone", "--runs")
 """Options whose values are places of one machine."""
 

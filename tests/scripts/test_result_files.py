@@ -10,7 +10,8 @@ WORDS = ["/home/me/scripts/measure_arms.py", "vision", "--arms", "adapter", "--d
 def test_the_command_can_be_given_on_another_machine() -> None:
     places = ["--backbone", "/home/me/vit", "--runs", "/tmp/runs", "--out", "docs/results/arms.json"]
     assert command_line([*WORDS, *places]) == (
-        "python scripts/measure_arms.py vision --arms adapter --data DATA --backbone BACKBONE --runs RUNS --out arms.json"
+        "python scripts/measure_arms.py vision --arms adapter --data DATA --backbone BACKBONE "
+        "--runs RUNS --out arms.json"
     )
 
 
