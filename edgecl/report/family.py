@@ -1,6 +1,7 @@
 """Which task started from which: a tree for each run in which tasks started from earlier ones.
 
-A task stands below the earlier one whose modules it started from, or below the newest of those whose average it did.
+A task stands below the earlier one whose modules it started from. One that started from a mean of its family stands
+below the first task, which begins the family: below the newest member, fifty tasks would be fifty lists deep.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def family_trees(comparison: Comparison) -> str:
     """Return a tree for each run in which a task started from another, as HTML; nothing if none did."""
     trees = [
         f"<details open>{element('summary', text(f'{arm.name}, seed {run.seed}'))}"
-        f"{element('p', text(_meaning(arm)))}{_tree(run, gain_unit(arm))}</details>"
+        f"{element('p', text(_meaning(arm)))}{_tree(arm, run)}</details>"
         for arm in comparison.arms
         for run in arm.runs
         if any(task.parent in run.names for task in run.tasks)
@@ -29,21 +30,30 @@ def family_trees(comparison: Comparison) -> str:
     return element("div", "\n".join(trees), class_="trees") if trees else ""
 
 
+def _is_of_single_tasks(arm: Arm) -> bool:
+    """Return whether tasks start from one earlier task, not from a mean of several."""
+    return arm.config.transfer.start == "gated" and arm.config.transfer.proposal == "tasks"
+
+
 def _meaning(arm: Arm) -> str:
     """Return what it means that a task stands below another."""
-    transfer = arm.config.transfer
-    if transfer.start == "gated" and transfer.proposal == "tasks":
+    if _is_of_single_tasks(arm):
         return "A task stands below the one it started from."
+    transfer = arm.config.transfer
     kind = transfer.proposal if transfer.start == "gated" else "average"
-    return f"A task stands below the newest of those whose {kind} it started from."
+    if kind == "average" and transfer.average_rate == 1:
+        return "Below the first task: those that started from the one before them."
+    return f"Below the first task: those that started from the {kind} of it and of those above them."
 
 
-def _tree(run: MeasuredRun, unit: str) -> str:
+def _tree(arm: Arm, run: MeasuredRun) -> str:
     children: dict[str | None, list[TaskRecord]] = {}
     for task in run.tasks:
         parent = task.parent if task.parent in run.names else None
+        if parent is not None and not _is_of_single_tasks(arm):
+            parent = run.names[0]
         children.setdefault(parent, []).append(task)
-    return _branch(children.get(None, []), children, unit, class_="tree")
+    return _branch(children.get(None, []), children, gain_unit(arm), class_="tree")
 
 
 def _branch(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def make_family(folder: Path) -> Run:
         make_record("leaves", 1),
         make_record("signs", 2, parent="bolts", parent_gains=gains),
     ]
-    return make_run(folder / "gated-0", records)
+    return make_run(folder / "gated-0", records, transfer={"start": "gated"})
 
 
 def make_drifted(folder: Path) -> Run:
@@ -162,13 +163,42 @@ def test_arms_are_drawn_over_their_bytes(tmp_path: Path) -> None:
     assert "r4 80.0 percent at 158 kB" in drawn["accuracy-and-bytes"]["alt"]
 
 
+def tree(page: Page, name: str) -> list[str]:
+    """Return what stands in the family tree of a run, its meaning first."""
+    start = page.texts.index(name)
+    return [each for each in page.texts[start + 1 :] if each][:5]
+
+
 def test_a_task_stands_below_the_one_it_started_from(tmp_path: Path) -> None:
     page = page_of(tmp_path, make_family(tmp_path))
-    start = page.texts.index("gated, seed 0")
-    meaning, *shown = [each for each in page.texts[start + 1 :] if each][:5]
-    assert meaning == "A task stands below the newest of those whose average it started from."
+    meaning, *shown = tree(page, "gated, seed 0")
+    assert (
+        meaning == "Below the first task: those that started from the average of it and of those above them."
+    )
     assert shown == ["bolts", "signs", "+4.2 ± 1.0 points", "leaves"]
     assert "parents-1" in page.figures
+
+
+@pytest.mark.parametrize(
+    ("transfer", "lists"),
+    [
+        ({"start": "average"}, 2),
+        ({"start": "gated"}, 2),
+        ({"start": "average", "average_rate": 1.0}, 2),
+        ({"start": "gated", "proposal": "tasks"}, 4),
+    ],
+)
+def test_a_family_of_many_is_as_deep_as_one_of_two_unless_single_tasks_are_parents(
+    tmp_path: Path, transfer: dict[str, Any], lists: int
+) -> None:
+    names = ["bolts", "leaves", "signs", "tiles"]
+    records = [
+        make_record(name, place, parent=names[place - 1] if place else None)
+        for place, name in enumerate(names)
+    ]
+    page = page_of(tmp_path, make_run(tmp_path / "family-0", records, transfer=transfer))
+    assert tree(page, "family, seed 0")[1:] == names
+    assert len([each for each in page.all("ul") if each.get("class", "tree") == "tree"]) == lists
 
 
 def test_where_single_tasks_were_tried_a_task_stands_below_the_one_that_was_taken(tmp_path: Path) -> None:
