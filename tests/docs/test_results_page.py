@@ -116,6 +116,20 @@ def test_generated_prefixes_alone_are_kept_by_the_drift_loss_and_forgotten_witho
     assert lost["prefix++-no-drift"] >= 8
 
 
+def test_on_texts_generated_prefixes_alone_do_what_they_do_on_images() -> None:
+    kept, lost = (TEXT["summary"]["arms"][arm] for arm in ("prefix++", "prefix++-no-drift"))
+    free = gain("prefix", TEXT)
+    assert abs(kept["score"]["mean"] - kept["at_the_end"]["mean"]) < 0.05
+    gains = kept["gain_over_best_floor"]["mean"], lost["gain_over_best_floor"]["mean"], free
+    worse = lost["score"]["mean"] - lost["at_the_end"]["mean"]
+    said = (
+        f"they end {-gains[0]:.1f} points below the floor, and stay what they were; without it (`prefix++-no-drift`) they "
+        f"end {gains[1]:.1f} above it, as free ones do (`prefix`, {gains[2]:.1f}), and what would be regenerated after the "
+        f"last task is {worse:.1f} points worse, {lost['largest_change']:.0f} on one task in one seed."
+    )
+    assert said in " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
+
+
 def test_beside_adapters_the_drift_loss_keeps_what_is_regenerated() -> None:
     found = ARMS["adaprefix++-no-drift"]
     lost = found["score"]["mean"] - found["at_the_end"]["mean"]
