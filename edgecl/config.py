@@ -126,8 +126,8 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the modules of a new task start.
 
     Attributes:
-        start: `identity`, `average` (the running average of the latest tasks), or `gated` (earlier modules only where
-            they are measurably better for the new items). If absent `average` for AdaPrefix, `identity` for other
+        start: `identity`, `average` (always the running average of the latest tasks), or `gated` (earlier modules where
+            they are measurably better for the new items). If absent `gated` for AdaPrefix, `identity` for other
             methods and for tasks that learn alone or jointly.
         proposal: What the gate is asked about: the running `average`, a `mixture` of earlier tasks by how near they
             are, or each of the `candidates` (`tasks`).
@@ -284,9 +284,9 @@ def _refuse_contradictions(config: RunConfig) -> None:
 
 
 def _default_start(method: MethodConfig) -> Start:
-    """Return where tasks start: the average was measured with AdaPrefix; alone or jointly no task is an earlier one."""
-    follows = method.name == "adaprefix" and not (method.alone or method.jointly or method.prefix_hidden)
-    return "average" if follows else "identity"
+    """Return where tasks start: the gate was measured with AdaPrefix; alone or jointly no task is an earlier one."""
+    asks = method.name == "adaprefix" and not (method.alone or method.jointly or method.prefix_hidden)
+    return "gated" if asks else "identity"
 
 
 def read_config(path: Path | None, *, overrides: dict[str, Any], arm: str | None = None) -> RunConfig:

@@ -15,7 +15,7 @@ from edgecl.cli.output import json_option, print_json, print_table
 EXAMPLES = """\b
 Examples:
   edgecl report runs/shop-floor --out report
-  edgecl report runs/adapter-0 runs/adapter-1 runs/average-0 runs/average-1 --out report
+  edgecl report runs/adapter-0 runs/adapter-1 runs/gated-0 runs/gated-1 --out report
   edgecl report runs/prefix-0 --alone runs/prefix-alone-0 --out report --json
 
 \b

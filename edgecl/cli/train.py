@@ -45,9 +45,7 @@ The same command continues a run that was stopped."""
 @click.option(
     "--backbone", help="edgecl/NAME, a local transformers folder, or a hub name.  [default: edgecl/vit-64]"
 )
-@click.option(
-    "--method", metavar="NAME", help="How tasks are learned, see --list-methods.  [default: average]"
-)
+@click.option("--method", metavar="NAME", help="How tasks are learned, see --list-methods.  [default: gated]")
 @click.option("--image-size", type=int, help="Side of the input in pixels.  [default: the checkpoint's own]")
 @click.option("--seed", type=int, help="Of splits, starts and batches.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")

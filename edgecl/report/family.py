@@ -42,7 +42,7 @@ def _meaning(arm: Arm) -> str:
     transfer = arm.config.transfer
     kind = transfer.proposal if transfer.start == "gated" else "average"
     if kind == "average" and transfer.average_rate == 1:
-        return "Below the first task: those that started from the one before them."
+        return "Below the first task: those that started from the one above them."
     return f"Below the first task: those that started from the {kind} of it and of those above them."
 
 

@@ -103,7 +103,7 @@ def test_one_module_trained_on_from_task_to_task_loses_on_texts_as_well() -> Non
 
 
 def test_the_readme_says_what_is_gained_on_texts() -> None:
-    gains = [f"{gain(arm, TEXT):+.1f}" for arm in ("adapter", "adaprefix", "adaprefix++", "average")]
+    gains = [f"{gain(arm, TEXT):+.1f}" for arm in ("adapter", "adaprefix", "adaprefix++", "gated")]
     said = "adapters alone gain {}, `adaprefix` {}, `adaprefix++` {} and the default start {}."
     assert said.format(*gains) in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
 
@@ -123,9 +123,9 @@ def test_on_texts_generated_prefixes_alone_do_what_they_do_on_images() -> None:
     gains = kept["gain_over_best_floor"]["mean"], lost["gain_over_best_floor"]["mean"], free
     worse = lost["score"]["mean"] - lost["at_the_end"]["mean"]
     said = (
-        f"they end {-gains[0]:.1f} points below the floor, and stay what they were; without it (`prefix++-no-drift`) they "
-        f"end {gains[1]:.1f} above it, as free ones do (`prefix`, {gains[2]:.1f}), and what would be regenerated after the "
-        f"last task is {worse:.1f} points worse, {lost['largest_change']:.0f} on one task in one seed."
+        f"they end {-gains[0]:.1f} points below the floor, and stay what they were; without it "
+        f"(`prefix++-no-drift`) they end {gains[1]:.1f} above it, as free ones do (`prefix`, {gains[2]:.1f}), "
+        f"and what would be regenerated after the last task is {worse:.1f} points worse, {lost['largest_change']:.0f} on one task in one seed."
     )
     assert said in " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
 
@@ -228,7 +228,7 @@ def test_the_readme_says_what_was_measured() -> None:
     floor = f"the floor of {VISION['summary']['mean_best_floor']:.1f};"
     said = (
         f"adapters alone {gain('adapter'):+.1f}, with prefixes {gain('adaprefix'):+.1f} (`adaprefix`), with generated "
-        f"prefixes {gain('adaprefix++'):+.1f} (`adaprefix++`), with the default start {gain('average'):+.1f}."
+        f"prefixes {gain('adaprefix++'):+.1f} (`adaprefix++`), with the default start {gain('gated'):+.1f}."
     )
     assert floor in readme
     assert said in readme

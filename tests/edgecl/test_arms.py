@@ -71,8 +71,8 @@ def test_an_arm_is_of_a_method_that_there_is(name: str) -> None:
     assert settings(name).method.name in METHODS
 
 
-def test_the_average_is_what_is_trained_from_where_no_arm_is_named() -> None:
-    assert resolve(settings("average"), "image") == resolve(RunConfig(), "image")
+def test_the_gated_arm_is_what_is_trained_where_none_is_named() -> None:
+    assert resolve(settings("gated"), "image") == resolve(RunConfig(), "image")
 
 
 @pytest.mark.parametrize("name", ["adapter", "adaprefix", "prefix", "linear-head"])

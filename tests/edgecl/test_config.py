@@ -215,14 +215,14 @@ def test_the_first_prefix_is_trained_where_no_adapter_stands_beside_it(rank: int
 @pytest.mark.parametrize(
     ("method", "start"),
     [
-        (MethodConfig(), "average"),
+        (MethodConfig(), "gated"),
         (MethodConfig(alone=True), "identity"),
         (MethodConfig(jointly=True), "identity"),
         (MethodConfig(name="adaprefix++"), "identity"),
         (MethodConfig(name="lora"), "identity"),
     ],
 )
-def test_adaprefix_starts_from_earlier_tasks_and_what_has_none_does_not(
+def test_adaprefix_asks_where_to_start_and_what_has_no_earlier_task_does_not(
     method: MethodConfig, start: str
 ) -> None:
     assert resolve(RunConfig(method=method), "image").transfer.start == start

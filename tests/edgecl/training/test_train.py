@@ -132,10 +132,10 @@ def test_the_order_of_the_stream_does_not_matter_to_a_task_that_learns_for_itsel
     )
 
 
-def test_a_task_starts_from_the_one_before_where_nothing_else_is_asked(
+def test_a_task_starts_from_the_one_before_where_that_is_asked(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:
-    run = train(config, tmp_path / "run", data, "first", "second")
+    run = train(changed(config, transfer={"start": "average"}), tmp_path / "run", data, "first", "second")
     assert [task.parent for task in run.tasks] == [None, "first"]
 
 
