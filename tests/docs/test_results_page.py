@@ -125,7 +125,8 @@ def test_on_texts_generated_prefixes_alone_do_what_they_do_on_images() -> None:
     said = (
         f"they end {-gains[0]:.1f} points below the floor, and stay what they were; without it "
         f"(`prefix++-no-drift`) they end {gains[1]:.1f} above it, as free ones do (`prefix`, {gains[2]:.1f}), "
-        f"and what would be regenerated after the last task is {worse:.1f} points worse, {lost['largest_change']:.0f} on one task in one seed."
+        f"and what would be regenerated after the last task is {worse:.1f} points worse, "
+        f"{lost['largest_change']:.0f} on one task in one seed."
     )
     assert said in " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
 
