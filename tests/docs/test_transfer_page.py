@@ -37,6 +37,7 @@ def test_the_default_gains_where_there_is_something_to_gain() -> None:
         ("arms-text", "eleven text tasks"),
         ("transfer-clinc-5", "ten domains of intents"),
         ("transfer-pacs-10", "four domains of PACS"),
+        ("transfer-pacs-5", "the same domains"),
     ],
 )
 def test_the_overview_has_the_larger_error_of_each_stream(name: str, stream: str) -> None:
@@ -228,6 +229,10 @@ def test_the_gate_stays_for_what_averaging_does_to_domains() -> None:
     refused = sum(row["parent"] is None for row in later)
     stands = f"stands at {gate['points']:.1f} ± {gate['standard_error']:.1f}"
     assert f"the gate refuses {refused} of {len(later)} starts and {stands}" in STAYS
+    fewer = transfer("transfer-pacs-5", "average")["points"]
+    assert f"With 5 items averaging loses {-fewer:.1f}, and the gate refuses all" in STAYS
+    with_five = json.loads((RESULTS / "transfer-pacs-5.json").read_text(encoding="utf-8"))["runs"]["gated"]
+    assert not any(row["parent"] for run in with_five for row in run["tasks"])
     favoured = [
         row
         for row in later
