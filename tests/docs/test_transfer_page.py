@@ -145,6 +145,12 @@ def test_a_module_of_the_other_tasks_is_no_ceiling() -> None:
     assert 0 < ceiling["points"] < gained("transfer-omniglot-5-any-gain", range(1), "average")
 
 
+@pytest.mark.parametrize("name", ["ceiling-clinc-5", "ceiling-pacs-10"])
+def test_where_averaging_does_not_help_the_other_tasks_at_once_do_not_either(name: str) -> None:
+    ceiling = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    assert ceiling["points"] < ceiling["standard_error"]
+
+
 def test_what_the_gate_let_through_on_intents_is_said() -> None:
     runs = json.loads((RESULTS / "transfer-clinc-5.json").read_text(encoding="utf-8"))["runs"]["gated"]
     later = [row for run in runs for row in run["tasks"][1:]]
