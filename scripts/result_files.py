@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-PLACES = ("--data", "--backbone", "--runs")
+PLACES = ("--data", "--backbone", "--runs", "--out")
 """Options whose values are places of one machine."""
 
 
@@ -20,16 +20,24 @@ def command_line(words: Sequence[str] | None = None) -> str:
     """Return the command line that was asked for, without the places of this machine.
 
     Args:
-        words: The script and its options, each followed by its values; those of this process if absent.
+        words: The script and its options, followed by their values or joined to them by `=`; those of this process
+            if absent.
     """
-    script, *options = sys.argv if words is None else words
+    script, *given = sys.argv if words is None else words
+    options = [part for word in given for part in _apart(word)]
     shown = ["python", f"scripts/{Path(script).name}"]
     for before, word in zip([script, *options], options, strict=False):
-        if before in PLACES:
-            shown.append(before.removeprefix("--").upper())
+        if before == "--out":
+            shown.append(Path(word).name)
         else:
-            shown.append(Path(word).name if before == "--out" else word)
+            shown.append(before.removeprefix("--").upper() if before in PLACES else word)
     return shlex.join(shown)
+
+
+def _apart(word: str) -> list[str]:
+    """Return `--data=PLACE` as an option and its value; any other word as it is."""
+    name, equals, value = word.partition("=")
+    return [name, value] if equals and name in PLACES else [word]
 
 
 def surroundings(*packages: str) -> dict[str, Any]:

@@ -180,16 +180,17 @@ def test_a_task_stands_below_the_one_it_started_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("transfer", "lists"),
+    ("transfer", "lists", "says"),
     [
-        ({"start": "average"}, 2),
-        ({"start": "gated"}, 2),
-        ({"start": "average", "average_rate": 1.0}, 2),
-        ({"start": "gated", "proposal": "tasks"}, 4),
+        ({"start": "average"}, 2, "the average of it and of those above them."),
+        ({"start": "gated"}, 2, "the average of it and of those above them."),
+        ({"start": "gated", "proposal": "mixture"}, 2, "the mixture of it and of those above them."),
+        ({"start": "average", "average_rate": 1.0}, 2, "the one above them."),
+        ({"start": "gated", "proposal": "tasks"}, 4, "the one it started from."),
     ],
 )
 def test_a_family_of_many_is_as_deep_as_one_of_two_unless_single_tasks_are_parents(
-    tmp_path: Path, transfer: dict[str, Any], lists: int
+    tmp_path: Path, transfer: dict[str, Any], lists: int, says: str
 ) -> None:
     names = ["bolts", "leaves", "signs", "tiles"]
     records = [
@@ -197,7 +198,9 @@ def test_a_family_of_many_is_as_deep_as_one_of_two_unless_single_tasks_are_paren
         for place, name in enumerate(names)
     ]
     page = page_of(tmp_path, make_run(tmp_path / "family-0", records, transfer=transfer))
-    assert tree(page, "family, seed 0")[1:] == names
+    meaning, *shown = tree(page, "family, seed 0")
+    assert meaning.endswith(says)
+    assert shown == names
     assert len([each for each in page.all("ul") if each.get("class", "tree") == "tree"]) == lists
 
 
