@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ EASY = 95.0
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Runs that differ in their seed alone.
+    """Runs that differ in their seed alone, or in the order of their tasks as well where no seed has two.
 
     Attributes:
         name: What their folders have in common.
@@ -70,6 +70,11 @@ class Comparison:
         """The tasks in the order of the first run."""
         return self.runs[0].names
 
+    @property
+    def is_one_order(self) -> bool:
+        """Whether all runs learned the tasks in the same order."""
+        return all(run.names == self.tasks for run in self.runs)
+
     def differing(self) -> dict[str, tuple[str, ...]]:
         """Return by dotted key the settings that differ between arms, one value for each arm."""
         values = [_flat(what_was_learned(arm.config)) for arm in self.arms]
@@ -103,12 +108,14 @@ def compare(runs: Sequence[Run], alone: Sequence[Run] = ()) -> Comparison:
     for reference in references:
         require_alone(reference)
     complete = with_floors(measured, [*measured, *references])
-    groups: dict[RunConfig, list[MeasuredRun]] = {}
-    for run in complete:
-        groups.setdefault(what_was_learned(run.record.config), []).append(run)
-    for group in groups.values():
+    groups = [
+        group
+        for equal in _grouped(complete, lambda run: what_was_learned(run.record.config))
+        for group in _by_order(equal)
+    ]
+    for group in groups:
         require_once(group)
-    return Comparison(_named(list(groups.values())), references, _easy([*complete, *references]))
+    return Comparison(_named(groups), references, _easy([*complete, *references]))
 
 
 def best_floor(runs: Sequence[MeasuredRun], name: str) -> Spread | None:
@@ -120,6 +127,19 @@ def best_floor(runs: Sequence[MeasuredRun], name: str) -> Spread | None:
             by_seed.setdefault(run.seed, floor)
     found = spread(list(by_seed.values()), otherwise="")
     return found if isinstance(found, Spread) else None
+
+
+def _grouped(runs: Sequence[MeasuredRun], key: Callable[[MeasuredRun], Hashable]) -> list[list[MeasuredRun]]:
+    groups: dict[Hashable, list[MeasuredRun]] = {}
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
+    return list(groups.values())
+
+
+def _by_order(runs: list[MeasuredRun]) -> list[list[MeasuredRun]]:
+    """Return runs of equal settings by the order of their tasks, where a seed was learned in more than one."""
+    has_seed_twice = len({run.seed for run in runs}) < len(runs)
+    return _grouped(runs, lambda run: run.names) if has_seed_twice else [runs]
 
 
 def _easy(runs: Sequence[MeasuredRun]) -> frozenset[str]:

@@ -128,7 +128,10 @@ def _running(arm: Arm, comparison: Comparison, matrix: Callable[[MeasuredRun], M
 
 
 def _running_floor(comparison: Comparison) -> Matrix:
-    """Return the average of the best floors so far over all runs, [T]."""
+    """Return the average of the best floors so far over all runs, [T]; NaN where the orders of arms differ."""
+    orders = {frozenset(run.names for run in arm.runs) for arm in comparison.arms}
+    if len(orders) > 1:
+        return np.full(len(comparison.tasks), np.nan)
     rows = []
     for run in comparison.runs:
         counts: Flags = run.flags(comparison.left_out)

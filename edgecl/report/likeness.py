@@ -24,7 +24,7 @@ def require_alike(runs: Sequence[MeasuredRun]) -> None:
 
 
 def require_once(runs: Sequence[MeasuredRun]) -> None:
-    """Do nothing if runs of equal settings have different seeds.
+    """Do nothing if runs of equal settings, those of one arm, have different seeds.
 
     Raises:
         ConfigError: Two have the same one: the same measurement, counted twice.

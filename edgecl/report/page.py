@@ -118,15 +118,25 @@ def _left_out(comparison: Comparison) -> list[str]:
 
 
 def _settings(comparison: Comparison) -> str:
-    differing = comparison.differing()
-    if not differing:
+    rows = [[text(key), *map(text, values)] for key, values in comparison.differing().items()]
+    if not comparison.is_one_order:
+        rows.append(["order of the tasks", *(text(_order(arm, comparison)) for arm in comparison.arms)])
+    if not rows:
         return ""
-    rows = [[text(key), *map(text, values)] for key, values in differing.items()]
     return table(
-        "Settings that are not the same in every arm.",
+        "What is not the same in every arm.",
         ["setting", *(text(arm.name) for arm in comparison.arms)],
         rows,
     )
+
+
+def _order(arm: Arm, comparison: Comparison) -> str:
+    names, *others = {run.names for run in arm.runs}
+    if others:
+        return "not the same in every run"
+    if names == comparison.tasks:
+        return "as listed below"
+    return "the reverse" if names == comparison.tasks[::-1] else ", ".join(names)
 
 
 def _tasks(comparison: Comparison) -> str:

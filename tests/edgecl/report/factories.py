@@ -73,6 +73,11 @@ def make_plain_run(folder: Path, *scores: float, seed: int = 0, **tables: Any) -
     return make_run(folder, records, seed=seed, **tables)
 
 
+def make_ordered_run(folder: Path, *names: str, seed: int = 0) -> Run:
+    """Write a run that learned these tasks in this order."""
+    return make_run(folder, [make_record(name, place) for place, name in enumerate(names)], seed=seed)
+
+
 def save_after(
     run: Run,
     name: str,

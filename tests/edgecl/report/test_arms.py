@@ -6,7 +6,14 @@ import pytest
 
 from edgecl.errors import ConfigError, RunError
 from edgecl.report import compare
-from tests.edgecl.report.factories import make_floors, make_plain_run, make_record, make_run
+from tests.edgecl.report.factories import (
+    TASKS,
+    make_floors,
+    make_ordered_run,
+    make_plain_run,
+    make_record,
+    make_run,
+)
 
 
 def test_runs_that_differ_in_their_seed_are_one_arm(tmp_path: Path) -> None:
@@ -27,6 +34,26 @@ def test_other_settings_are_another_arm(tmp_path: Path) -> None:
     assert comparison.differing() == {"method.rank": ("16", "32")}
     assert "method.rank" not in comparison.common()
     assert comparison.common()["training.epochs"] == "5"
+
+
+def test_a_seed_in_another_order_of_the_tasks_is_another_arm(tmp_path: Path) -> None:
+    runs = [
+        make_ordered_run(tmp_path / f"{arm}-{seed}", *order, seed=seed)
+        for arm, order in (("forward", TASKS), ("backward", TASKS[::-1]))
+        for seed in (0, 1)
+    ]
+    assert [(arm.name, arm.seeds) for arm in compare(runs).arms] == [
+        ("forward", (0, 1)),
+        ("backward", (0, 1)),
+    ]
+
+
+def test_seeds_that_each_have_an_order_of_their_own_are_one_arm(tmp_path: Path) -> None:
+    runs = [
+        make_ordered_run(tmp_path / f"run-{seed}", *order, seed=seed)
+        for seed, order in enumerate((TASKS, TASKS[::-1]))
+    ]
+    assert [arm.seeds for arm in compare(runs).arms] == [(0, 1)]
 
 
 @pytest.mark.parametrize("folder", ["wide-0", "wide_seed0", "wide-s0", "wide.0", "wide"])

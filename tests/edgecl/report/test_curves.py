@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from edgecl.report import compare
 from edgecl.report import curves as drawn
-from tests.edgecl.report.factories import TASKS, make_plain_run, save_after
+from tests.edgecl.report.factories import TASKS, make_ordered_run, make_plain_run, save_after
 
 
 def test_no_line_leads_over_tasks_after_which_nothing_was_tested(
@@ -26,3 +26,17 @@ def test_no_line_leads_over_tasks_after_which_nothing_was_tested(
     painted[0](figure)
     now = {line.get_label(): line for line in figure.axes[0].get_lines()}["run, now"]
     assert np.isnan(np.asarray(now.get_ydata(), np.float64)).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(("order", "labels"), [(TASKS, ["best floor"]), (TASKS[::-1], [])])
+def test_the_floor_is_a_line_only_where_all_arms_have_the_same_order(
+    order: tuple[str, ...], labels: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make_ordered_run(tmp_path / "other", *order, seed=0 if order != TASKS else 1)
+    painted: list[Any] = []
+    monkeypatch.setattr(drawn, "draw", lambda paint, **_: painted.append(paint))
+    drawn.accuracy_drawing(compare([make_ordered_run(tmp_path / "run", *TASKS), other]))
+    figure = Figure()
+    painted[0](figure)
+    found = [line.get_label() for line in figure.axes[0].get_lines()]
+    assert [label for label in found if label == "best floor"] == labels

@@ -11,8 +11,10 @@ from edgecl.report import write_report
 from edgecl.report.page import MEANINGS
 from edgecl.training.run import Run
 from tests.edgecl.report.factories import (
+    TASKS,
     make_floors,
     make_gain,
+    make_ordered_run,
     make_plain_run,
     make_record,
     make_run,
@@ -118,6 +120,19 @@ def test_one_arm_has_no_settings_that_differ(tmp_path: Path) -> None:
     page = page_of(tmp_path, make_plain_run(tmp_path / "plain", 80.0))
     assert "What differs between the arms" not in page.texts
     assert page.row("method.rank") == ["method.rank", "16"]
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [(TASKS[::-1], "the reverse"), (("leaves", "bolts", "signs"), "leaves, bolts, signs")],
+)
+def test_arms_that_differ_in_the_order_of_their_tasks_say_so(
+    order: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    page = page_of(
+        tmp_path, make_ordered_run(tmp_path / "here", *TASKS), make_ordered_run(tmp_path / "there", *order)
+    )
+    assert page.row("order of the tasks") == ["order of the tasks", "as listed below", said]
 
 
 def test_a_task_that_is_left_out_is_marked_and_named(tmp_path: Path) -> None:
