@@ -31,6 +31,22 @@ def gain(arm: str, of: dict[str, Any] = VISION) -> float:
     return points
 
 
+COMPARED = [
+    "linear-head",
+    "adapter",
+    "prefix",
+    "prefix++",
+    "prefix++-no-drift",
+    "adaprefix",
+    "adaprefix++",
+] + ["adaprefix++-no-drift", "adaprefix++-joint", "gated", "average", "lora", "sequential", "joint"]
+
+
+@pytest.mark.parametrize("of", [VISION, TEXT], ids=["images", "texts"])
+def test_the_same_arms_are_compared_on_images_and_on_texts(of: dict[str, Any]) -> None:
+    assert sorted(of["summary"]["arms"]) == sorted(COMPARED)
+
+
 @pytest.mark.parametrize("of", [VISION, TEXT], ids=["images", "texts"])
 def test_every_arm_has_three_seeds(of: dict[str, Any]) -> None:
     assert {found["seeds"] for found in of["summary"]["arms"].values()} == {3}
@@ -139,6 +155,18 @@ def test_beside_adapters_the_drift_loss_keeps_what_is_regenerated() -> None:
     )
     assert said in " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
     assert ARMS["adaprefix++"]["largest_change"] < 0.2
+
+
+def test_beside_adapters_the_same_shows_on_texts() -> None:
+    arms = TEXT["summary"]["arms"]
+    lost = arms["adaprefix++-no-drift"]
+    points = lost["score"]["mean"] - lost["at_the_end"]["mean"]
+    said = (
+        f"{points:.1f} points lower after the last one, {lost['largest_change']:.0f} on one task in one seed"
+    )
+    assert said in " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
+    assert abs(gain("adaprefix++-joint", TEXT) - gain("adaprefix++", TEXT)) < 0.5
+    assert abs(gain("adaprefix++-no-drift", TEXT) - gain("adaprefix++", TEXT)) < 0.5
 
 
 def test_the_drift_loss_keeps_generated_prefixes_alone_from_learning() -> None:
