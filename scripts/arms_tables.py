@@ -26,7 +26,7 @@ Result = Mapping[str, Any]
 
 FLOOR_ARM = "linear-head"
 FLOOR_ROW = "best floor, task by task"
-CEILING_ARM, CEILING_NOTE = "joint", ", the ceiling"
+CEILING_ARM, CEILING_NOTE = "joint", ", joint training"
 
 
 def arms_table(result: Result) -> str:

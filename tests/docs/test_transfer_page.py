@@ -294,3 +294,24 @@ def test_guidance_acted_on_one_text_task_and_did_not_help() -> None:
     assert list(acted.values()) == [["subj"], ["subj", "banking77"]]
     reached = {arm: found["score"]["mean"] for arm, found in result["summary"]["arms"].items()}
     assert max(reached, key=lambda arm: reached[arm]) == plain
+
+
+def test_a_gate_by_lot_is_said_to_gain_the_share_of_what_averaging_gains() -> None:
+    shown = []
+    for name in ("transfer-omniglot-5", "arms-vision", "arms-text", "transfer-clinc-5", "transfer-pacs-10"):
+        result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        rows = [
+            row
+            for run in result["runs"]["gated"]
+            for row in run["tasks"][1:]
+            if row["task"] in result["summary"]["counted"]
+        ]
+        share = sum(row["parent"] is not None for row in rows) / len(rows)
+        shown.append(f"{share * transfer(name, 'average')['points']:+.1f}")
+        shown.append(f"({transfer(name)['points']:+.1f})")
+    said = (
+        "{} on the alphabets, where the gate gains {}, {} on images {}, {} on texts {}, {} on CLINC150 {} "
+        "and {} on PACS with 10 items {}."
+    )
+    gained = said.format(*[each.strip("()") if index == 1 else each for index, each in enumerate(shown)])
+    assert gained in " ".join(PAGE.split())
