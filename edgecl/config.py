@@ -180,7 +180,7 @@ class TrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
         head_learning_rate: Of the head.
         warmup_fraction: Part of all steps in which the rate rises from zero.
         final_fraction: The cosine ends at this fraction of the rate.
-        weight_decay: Decoupled, on all parameters of the task.
+        weight_decay: Decoupled, on the modules and the head of the task; nothing that generates modules decays.
         clip_norm: Largest norm of the gradient of all trained parameters.
         precision: `fp32`, `bf16` (autocast), or `auto`: bf16 on a GPU that has it.
         device: `auto`, or a torch device such as `cpu` or `cuda:0`.

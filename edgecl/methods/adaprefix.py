@@ -48,6 +48,10 @@ class AdaPrefixTask(nn.Module):
         yield from self.adapter.parameters()
         yield from self.prefix.parameters()
 
+    def undecayed_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield nothing: all of it is the task's own."""
+        return iter(())
+
     def penalty(self, optimizer: AdamW, step: int) -> None:
         """Add nothing to the loss."""
 

@@ -69,6 +69,10 @@ class GeneratedTask(nn.Module):
     def module_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of the task's own module, its embedding and the shared network."""
         yield from self.own.parameters()
+        yield from self.undecayed_parameters()
+
+    def undecayed_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield what modules are generated from: decay would change what is generated for other tasks."""
         yield self.embedding
         yield from self.network.parameters()
         if self.decoder is not None and self._guide is not None:

@@ -92,6 +92,10 @@ class TaskLearner(Protocol):
         """Yield the trained parameters that are not the head's."""
         ...
 
+    def undecayed_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield those of them that weight decay leaves alone."""
+        ...
+
     def penalty(self, optimizer: AdamW, step: int) -> Tensor | None:
         """Return what is added to the loss at a step, after the gradient of the task is known; None for nothing."""
         ...

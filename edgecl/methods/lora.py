@@ -52,6 +52,10 @@ class LoraTask(nn.Module):
         """Yield the low-rank updates."""
         return (parameter for parameter in self.adapted.parameters() if parameter.requires_grad)
 
+    def undecayed_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield nothing: all of it is the task's own."""
+        return iter(())
+
     def penalty(self, optimizer: AdamW, step: int) -> None:
         """Add nothing to the loss."""
 

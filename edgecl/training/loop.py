@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +138,7 @@ def train_lessons(
     backbone.to(device)
     module = _module(lessons).to(device)
     schedule = Schedule.plan([len(lesson.items.targets) for lesson in lessons], config)
-    optimizer = _optimizer(lessons, config)
+    optimizer = optimizer_for(lessons, config)
     rates = [group["lr"] for group in optimizer.param_groups]
     best = Best.start(module)
     progress = load_checkpoint(
@@ -225,14 +226,24 @@ def _batches(
     return (batches[place] for place in order)
 
 
-def _optimizer(lessons: Sequence[Lesson], config: TrainingConfig) -> torch.optim.AdamW:
+def optimizer_for(lessons: Sequence[Lesson], config: TrainingConfig) -> torch.optim.AdamW:
+    """Return the optimiser of lessons, the parameters in their order: checkpoints store its state by place.
+
+    Weight decay is of what belongs to a task: what generates other tasks as well would drift by it.
+    """
     modules = _unique(parameter for lesson in lessons for parameter in lesson.learner.module_parameters())
     heads = _unique(parameter for lesson in lessons for parameter in lesson.learner.head.parameters())
+    undecayed = {parameter for lesson in lessons for parameter in lesson.learner.undecayed_parameters()}
     groups: list[dict[str, Any]] = [
-        {"params": modules, "lr": config.learning_rate},
-        {"params": heads, "lr": config.head_learning_rate},
+        {
+            "params": list(some),
+            "lr": config.learning_rate,
+            "weight_decay": 0 if is_left_alone else config.weight_decay,
+        }
+        for is_left_alone, some in groupby(modules, key=undecayed.__contains__)
     ]
-    return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+    heads_group = {"params": heads, "lr": config.head_learning_rate, "weight_decay": config.weight_decay}
+    return torch.optim.AdamW([*groups, heads_group])
 
 
 def _unique(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:

@@ -10,7 +10,9 @@ import torch
 
 from edgecl.config import MethodConfig, RunConfig, TrainingConfig
 from edgecl.errors import RunError
+from edgecl.methods import TaskLearner
 from edgecl.methods.adaprefix import AdaPrefix, AdaPrefixTask
+from edgecl.methods.adaprefix_pp import AdaPrefixPP
 from edgecl.training.checkpoint import Progress
 from edgecl.training.loop import (
     Lesson,
@@ -23,7 +25,7 @@ from edgecl.training.loop import (
 )
 from edgecl.training.workers import Workers
 from edgecl_runtime.preprocess import ImagePreprocessing, Preprocessor, build_preprocessor
-from tests.edgecl.factories import DIMENSIONS, make_injected, make_new_task, make_scale
+from tests.edgecl.factories import DIMENSIONS, make_injected, make_new_task, make_scale, make_settings
 
 HALF = (0.5, 0.5, 0.5)
 PREPROCESSOR = build_preprocessor(
@@ -42,7 +44,7 @@ def make_learner(*, rank: int = 2, prefix_length: int = 3) -> AdaPrefixTask:
 
 def train(
     folder: Path,
-    learner: AdaPrefixTask,
+    learner: TaskLearner,
     *,
     preprocessor: Preprocessor = PREPROCESSOR,
     **recipe: Any,
@@ -131,6 +133,19 @@ def test_the_rate_follows_the_schedule(tmp_path: Path) -> None:
     train(tmp_path / "steady", steady, warmup_fraction=0.0, final_fraction=1.0)
     train(tmp_path / "falling", falling, warmup_fraction=0.0, final_fraction=0.0)
     assert steady.head.weight.detach().norm() > 1.2 * falling.head.weight.detach().norm()
+
+
+def test_weight_decay_shrinks_what_is_a_tasks_own_and_nothing_that_generates(tmp_path: Path) -> None:
+    settings = make_settings("adaprefix++")
+    learner = AdaPrefixPP(settings, DIMENSIONS).begin_task(make_new_task(scale=make_scale()))
+    sizes = {name: float(found.detach().abs().max()) for name, found in learner.named_parameters()}
+    generating = {id(parameter) for parameter in (learner.embedding, *learner.network.parameters())}
+    train(
+        tmp_path, learner, learning_rate=0.01, head_learning_rate=0.01, weight_decay=100.0
+    )  # 1 - rate * decay = 0
+    for name, found in learner.named_parameters():
+        size = float(found.detach().abs().max())
+        assert size > 0.5 * sizes[name] if id(found) in generating else size < 0.02
 
 
 def test_the_gradient_is_clipped(tmp_path: Path) -> None:
