@@ -91,6 +91,8 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
         start: `small` prefixes (deviation 0.02), or the `default` of PyTorch's layers.
         drift: Form of the loss that keeps what was generated for earlier tasks: `ms`, `rel`, `sq` or `frob`.
         drift_weight: Its weight; 0 to let earlier prefixes drift.
+        drift_targets: What it compares with: what was `stored` when a task ended, or, as published, what the network as
+            the last task left it makes with the current layer embedding (`regenerated`).
         drift_tasks: Earlier tasks that are drawn for it at each step.
         lookahead: Measure the drift where the next step would lead.
         guidance: `none`, or how measured similarity guides a task embedding: `distance`, `decoder`, `paper`.
@@ -114,6 +116,7 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     start: Literal["small", "default"] = "small"
     drift: Literal["ms", "rel", "sq", "frob"] = "ms"
     drift_weight: Annotated[float, Meta(ge=0)] = 1000.0
+    drift_targets: Literal["stored", "regenerated"] = "stored"
     drift_tasks: AtLeastOne = 16
     lookahead: bool = True
     guidance: Literal["none", "distance", "decoder", "paper"] = "none"
@@ -178,6 +181,8 @@ class TrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
         batch_size: Items per step.
         learning_rate: Of adapters and prefixes; 5e-3 if absent, and that of its folder in a run that goes on.
         head_learning_rate: Of the head.
+        head_start: `zero` on centred and scaled features, or the `default` of PyTorch's layers on features as they are.
+        double_softmax: Take the cross-entropy of the softmax of the scores instead of the scores, as published.
         warmup_fraction: Part of all steps in which the rate rises from zero.
         final_fraction: The cosine ends at this fraction of the rate.
         weight_decay: Decoupled, on the modules and the head of the task; nothing that generates modules decays.
@@ -194,6 +199,8 @@ class TrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
     batch_size: AtLeastOne = 32
     learning_rate: Positive | None = None
     head_learning_rate: Positive = 5e-3
+    head_start: Literal["zero", "default"] = "zero"
+    double_softmax: bool = False
     warmup_fraction: Fraction = 0.05
     final_fraction: Fraction = 0.1
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0

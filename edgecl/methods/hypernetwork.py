@@ -36,7 +36,8 @@ class Hypernetwork:
     """A generator, the embedding of every task it has learned, and what it generated when each of them ended.
 
     The targets of the drift loss are the stored tensors of the packs: what is protected is what was shipped. Bounds of
-    boxes are in no pack; where they are protected, they are part of the state.
+    boxes are in no pack; where they are protected, they are part of the state. As published, targets are regenerated
+    instead: by the network as the last task left it, but for its layer embedding, which is the current one.
     """
 
     def __init__(self, network: Network, target: RowTarget, config: GeneratorConfig, *, seed: int) -> None:
@@ -46,6 +47,7 @@ class Hypernetwork:
         self._protected = _protected(network, config)
         self._embeddings: dict[str, Tensor] = {}
         self._stored: list[Tensor] = []
+        self._left: dict[str, Tensor] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,6 +84,7 @@ class Hypernetwork:
         with torch.no_grad():
             rows: Tensor = self._protected(embedding.to(_device(self.network))[None])[0]
             self._stored.append(rows)
+        self._leave()
 
     def penalty(self, optimizer: AdamW, rng: np.random.Generator) -> Tensor | None:
         """Return the weighted drift of earlier tasks, of some drawn at random; None if nothing is to be kept."""
@@ -91,12 +94,30 @@ class Hypernetwork:
         chosen = choose_tasks(len(self._stored), self._config.drift_tasks, rng)
         known, device = tuple(self._embeddings.values()), _device(self.network)
         embeddings = torch.stack([known[index] for index in chosen]).to(device)
-        # What a stored run brought along is on the CPU, what was generated since is where the network is.
-        stored = torch.stack([self._stored[index].to(device) for index in chosen])
+        stored = self._targets(chosen, embeddings)
         now = (
             self._look_ahead(optimizer, embeddings) if self._config.lookahead else self._protected(embeddings)
         )
         return self._config.drift_weight * drift(now, stored, form=self._config.drift)
+
+    def _targets(self, chosen: Tensor, embeddings: Tensor) -> Tensor:
+        """Return what the rows of earlier tasks are compared with, [N, L, rows, D], detached."""
+        if self._config.drift_targets == "regenerated":
+            left = {name: tensor.to(embeddings.device) for name, tensor in self._left.items()}
+            with torch.no_grad():
+                rows: Tensor = functional_call(self._protected, left, (embeddings,))
+            return rows
+        # What a stored run brought along is on the CPU, what was generated since is where the network is.
+        return torch.stack([self._stored[index].to(embeddings.device) for index in chosen])
+
+    def _leave(self) -> None:
+        """Keep the network as a task left it, where targets are regenerated."""
+        if self._config.drift_targets == "regenerated":
+            self._left = {
+                name: parameter.detach().clone()
+                for name, parameter in self._protected.named_parameters()
+                if not name.endswith("layer_embedding")
+            }
 
     def _look_ahead(self, optimizer: AdamW, embeddings: Tensor) -> Tensor:
         steps = adam_step(optimizer, self.network.parameters())
@@ -124,6 +145,7 @@ class Hypernetwork:
             self._stored = [self.target.rows(earlier.tensors(name)) for name in earlier.names]
         else:
             self._stored = [state[f"bounds.{name}"] for name in earlier.names]
+        self._leave()
 
 
 def _full_precision(embedding: Tensor) -> AbstractContextManager[object]:

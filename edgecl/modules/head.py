@@ -49,6 +49,15 @@ class Head(nn.Module):
         self.mean.copy_(scale.mean)
         self.std.copy_(scale.std)
 
+    @torch.no_grad()
+    def start_as_a_layer(self, generator: torch.Generator) -> None:
+        """Start as PyTorch's linear layers do, uniform within 1 / sqrt(D), and see features as they are."""
+        bound = self.weight.shape[1] ** -0.5
+        self.weight.uniform_(-bound, bound, generator=generator)
+        self.bias.uniform_(-bound, bound, generator=generator)
+        self.mean.zero_()
+        self.std.fill_(1.0)
+
     def forward(self, features: Tensor) -> Tensor:
         """Return scores [B, C] of features [B, D]."""
         scaled = (features.float() - self.mean) / self.std

@@ -18,6 +18,7 @@ from edgecl.report.numbers import Missing
 OF_EARLIER_TASKS = (
     "drift",
     "drift_weight",
+    "drift_targets",
     "drift_tasks",
     "lookahead",
     "interval_drift",

@@ -201,8 +201,10 @@ class Batch:
         inputs = model_inputs(self.preprocessor, [items.prepared[row] for row in self.rows], device)
         targets = torch.from_numpy(items.targets[self.rows]).to(device)
         with autocast(config.precision, device):
-            scores = learner.head(learner.features(self.backbone, inputs, step=self.step))
-        return cross_entropy(scores.float(), targets) * (len(self.rows) / self.total)
+            scores = learner.head(learner.features(self.backbone, inputs, step=self.step)).float()
+        if config.double_softmax:
+            scores = scores.softmax(dim=-1)
+        return cross_entropy(scores, targets) * (len(self.rows) / self.total)
 
 
 def _module(lessons: Sequence[Lesson]) -> nn.Module:

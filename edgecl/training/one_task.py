@@ -116,13 +116,14 @@ def begin(
     items = _items(ready, rows)
     start = choose_start(session, items, bare[rows], chosen=chosen)
     relations = session.workers.of_first(measure_relations(session, items, bare[rows], seed=seed))
+    random = torch.Generator().manual_seed(seed)
     learner = method.begin_task(
         NewTask(
             name=spec.name,
             backbone=backbone.module,
             classes=len(ready.data.labels),
             scale=FeatureScale.measure(torch.from_numpy(bare[rows])),
-            generator=torch.Generator().manual_seed(seed),
+            generator=random,
             seed=seed,
             parent=start.modules,
             relations=relations,
@@ -130,7 +131,9 @@ def begin(
             steps=Schedule.plan([len(items.targets)], config.training).steps,
         )
     )
-    if start.modules is not None:
+    if config.training.head_start == "default":
+        learner.head.start_as_a_layer(random)
+    elif start.modules is not None:
         first = learner_features(learner, backbone.module, items.prepared, preprocessor=backbone.preprocessor)
         learner.head.rescale(FeatureScale.measure(torch.from_numpy(first)))
     lesson = Lesson(learner, items, seed, _items(ready, held_back) if len(held_back) else None)

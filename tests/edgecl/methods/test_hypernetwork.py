@@ -65,6 +65,14 @@ def remember(hypernetwork: Hypernetwork, names: Sequence[str]) -> None:
         hypernetwork.remember(name, hypernetwork.network.new_embedding(random))
 
 
+def found_penalty(hypernetwork: Hypernetwork) -> float:
+    """Return the drift of earlier tasks before the first step of a new one."""
+    optimizer = torch.optim.AdamW(hypernetwork.network.parameters())
+    penalty = hypernetwork.penalty(optimizer, np.random.default_rng(0))
+    assert penalty is not None
+    return float(penalty.detach())
+
+
 def weight_of(hypernetwork: Hypernetwork) -> Tensor:
     return hypernetwork.network.get_parameter("weight").detach().clone()
 
@@ -125,6 +133,30 @@ def test_without_looking_ahead_a_network_that_has_not_moved_has_no_penalty_and_n
     found.backward()
     assert float(found.detach()) == 0.0
     assert_close(hypernetwork.network.get_parameter("weight").grad, torch.zeros(16, 8), rtol=0.0, atol=0.0)
+
+
+@pytest.mark.parametrize(("targets", "sees"), [("stored", True), ("regenerated", False)])
+def test_regenerated_targets_move_with_the_layer_embedding_and_stored_ones_do_not(
+    targets: str, *, sees: bool
+) -> None:
+    hypernetwork = make_hypernetwork(lookahead=False, drift_targets=targets, layer_embedding="always")
+    remember(hypernetwork, ["known"])
+    with torch.no_grad():
+        hypernetwork.network.get_parameter("layer_embedding").add_(1.0)
+    assert (found_penalty(hypernetwork) > 0) == sees
+
+
+def test_regenerated_targets_are_of_the_network_as_the_last_task_left_it() -> None:
+    hypernetwork = make_hypernetwork(lookahead=False, drift_targets="regenerated")
+    remember(hypernetwork, ["known"])
+    with torch.no_grad():
+        hypernetwork.network.get_parameter("output.main.bias").add_(1.0)
+    penalties = [found_penalty(hypernetwork)]
+    remember(
+        hypernetwork, ["later"]
+    )  # learned by a network that is off for the first task: that is forgotten now
+    penalties.append(found_penalty(hypernetwork))
+    assert penalties[0] > penalties[1] == 0.0
 
 
 def test_a_penalty_leaves_the_optimiser_as_it_was() -> None:

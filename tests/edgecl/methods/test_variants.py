@@ -48,6 +48,7 @@ GENERATORS: dict[str, dict[str, Any]] = {
     "nested": {"architecture": "interval", "interval_nested": True, "interval_epsilon": 2.0},
     "bounds": {"architecture": "interval", "interval_drift": "bounds"},
     "flat": {"layout": "flat"},
+    "regenerated": {"drift_targets": "regenerated", "layer_embedding": "always"},
 }
 METHODS: dict[str, dict[str, Any]] = {
     "net": {"name": "adaprefix", "prefix_hidden": 20},

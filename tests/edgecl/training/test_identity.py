@@ -29,7 +29,7 @@ from tests.edgecl.training.test_resume import assert_same_tensors, stop
 
 TABLES = ("seed", "backbone", "method", "training")
 METHOD = ("name", "rank", "prefix_length")
-LATER_TRAINING = ("validation_fraction", "patience")
+LATER_TRAINING = ("validation_fraction", "patience", "head_start", "double_softmax")
 TASK = (
     *("name", "position", "labels", "data", "data_fingerprint", "train_items", "test_items"),
     *("accuracy", "losses", "steps", "seconds", "versions"),

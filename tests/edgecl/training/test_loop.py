@@ -92,6 +92,18 @@ def test_the_first_loss_is_that_of_guessing(tmp_path: Path) -> None:
     assert progress.losses == pytest.approx([np.log(2)])
 
 
+@pytest.mark.parametrize(("double_softmax", "is_bounded"), [(True, True), (False, False)])
+def test_a_second_softmax_bounds_the_loss_from_below(
+    tmp_path: Path, *, double_softmax: bool, is_bounded: bool
+) -> None:
+    progress, _ = train(
+        tmp_path, make_learner(), epochs=20, head_learning_rate=0.1, double_softmax=double_softmax
+    )
+    assert (
+        progress.losses[-1] > np.log1p(np.exp(-1))
+    ) == is_bounded  # of two classes, all of it on the right one
+
+
 def test_the_caller_is_told_at_the_start_and_after_every_epoch(tmp_path: Path) -> None:
     progress, told = train(tmp_path, make_learner(), epochs=3)
     assert told == [0, 1, 2, 3]

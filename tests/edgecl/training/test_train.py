@@ -109,6 +109,16 @@ def test_prefixes_of_the_first_block_move_only_where_they_are_trained(
     assert not np.array_equal(before[1], after[1])
 
 
+def test_a_head_may_start_as_layers_do_on_features_as_they_are(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    still = {"head_start": "default", "learning_rate": 1e-12, "head_learning_rate": 1e-12}
+    run = train(changed(config, training=still), tmp_path / "run", data)
+    weight = run.tensors("shade").head_weight
+    bound = weight.shape[1] ** -0.5
+    assert 0.8 * bound < np.abs(weight).max() <= bound
+
+
 def test_the_same_seed_gives_the_same_bits(tmp_path: Path, config: RunConfig, data: Path) -> None:
     first, second = (train(config, tmp_path / name, data) for name in ("one", "two"))
     assert stored(first) == stored(second)
