@@ -97,7 +97,8 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
         lookahead: Measure the drift where the next step would lead.
         guidance: `none`, or how measured similarity guides a task embedding: `distance`, `decoder`, `paper`.
         guidance_from: Similarity that guides: `h_lwc`, or for ablations that of `permuted` labels, or the measured one
-            dealt out at `random`; both where that of the labels as they are could be relied on.
+            dealt out at `random`; all where that of the labels as they are could be relied on. `h_raw` as published,
+            whether or not it could.
         guidance_normalization: Scores become distances `relative` to the other tasks and the noise, by `ahp_ratio` as
             published, or by `ahp_winrate`, a tournament over subsamples.
         guidance_weight: Weight of the guidance per known task, at most 1 in all.
@@ -120,7 +121,7 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     drift_tasks: AtLeastOne = 16
     lookahead: bool = True
     guidance: Literal["none", "distance", "decoder", "paper"] = "none"
-    guidance_from: Literal["h_lwc", "permuted", "random"] = "h_lwc"
+    guidance_from: Literal["h_lwc", "h_raw", "permuted", "random"] = "h_lwc"
     guidance_normalization: Literal["relative", "ahp_ratio", "ahp_winrate"] = "relative"
     guidance_weight: Annotated[float, Meta(ge=0)] = 0.05
 

@@ -156,6 +156,28 @@ def test_ablations_guide_nothing_where_what_was_measured_would_not(
     assert found == Relations({"task-0": 1.0, "task-1": 1.0}, reliable=False)
 
 
+def test_the_raw_score_guides_as_published_though_nobody_would_rely_on_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def doubtful(sources: Iterable[str], *_: Any, method: str = "h_lwc", **__: Any) -> Comparison:
+        asked.append(method)
+        return replace(compared_reliably(sources), doubts=("noise",))
+
+    monkeypatch.setattr("edgecl.training.relations.compare", doubtful)
+    found = relations(folder, tmp_path / "run", earlier=2, guidance_from="h_raw")
+    assert found is not None
+    assert found.reliable
+    assert list(found.distances.values()) == pytest.approx(RELATIVE)
+    assert set(asked) == {"h_raw"}
+
+
+def test_the_raw_score_of_too_few_items_says_the_same_of_every_task(folder: Path, tmp_path: Path) -> None:
+    found = relations(folder, tmp_path / "run", earlier=2, guidance_from="h_raw")  # 39 items of 64 features
+    assert found == Relations({"task-0": 1.0, "task-1": 1.0}, reliable=True)
+
+
 def test_a_record_says_what_guided_its_task(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,7 +187,7 @@ def test_a_record_says_what_guided_its_task(
     assert [set(task.guided_by) for task in run.tasks] == [set(), {"one"}, {"one", "two"}]
 
 
-@pytest.mark.parametrize("source", ["h_lwc", "permuted", "random"])
+@pytest.mark.parametrize("source", ["h_lwc", "h_raw", "permuted", "random"])
 def test_a_single_earlier_task_is_no_reason_to_prefer_it(folder: Path, tmp_path: Path, source: str) -> None:
     found = relations(folder, tmp_path / "run", earlier=1, guidance_from=source)
     assert found == Relations({"task-0": 1.0}, reliable=False)
