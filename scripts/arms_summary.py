@@ -69,6 +69,7 @@ class Measured:
                 row["guided_by"] = dict(task.guided_by)
             if task.validation:
                 row["validation"] = max(task.validation)
+                row["validation_last"] = task.validation[-1]
             if last is not None and task.name in last.now:
                 now = last.now[task.name]
                 row["at_the_end"] = now.to_look_at(dominated=task.is_balanced)
@@ -191,8 +192,9 @@ def arm_summary(runs: Sequence[Measured], counted: Sequence[str]) -> dict[str, A
         "peak_bytes": max((row["peak_bytes"] or 0 for row in every), default=0) or None,
         "seeds": len(runs),
     }
-    if all("validation" in row for row in every):
-        found["validation"] = spread(mean("validation"))
+    for key in ("validation", "validation_last"):
+        if all(key in row for row in every):
+            found[key] = spread(mean(key))
     if all("at_the_end" in row for row in every):
         found |= at_the_end(runs, counted)
         found["at_the_end"] = spread(mean("at_the_end"))

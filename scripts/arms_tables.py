@@ -150,20 +150,28 @@ def capacity_table(result: Result) -> str:
 def recipes_table(result: Result) -> str:
     """Return what settings of an arm reach, beside the first arm of the file.
 
-    On the items that recipes are chosen on: validation items where some were held back, and else test items.
+    On the items that recipes are chosen on: validation items where some were held back, and else test items. Of
+    validation items what the best epoch reached, and the last one, which is what ships where none are held back.
     """
     arms = {name: found for name, found in result["summary"]["arms"].items() if name != FLOOR_ARM}
     held_back = all("validation" in found for found in result["summary"]["arms"].values())
     key = "validation" if held_back else "score"
     items = "validation" if held_back else "test"
-    lines = [f"| settings | accuracy on {items} items % | over the first row |", "|---|---|---|"]
+    columns = {key: f"accuracy on {items} items %"}
+    if all("validation_last" in found for found in arms.values()):
+        columns = {"validation": "best epoch on validation items %", "validation_last": "last epoch %"}
+    heads = [f"{head} | over the first row" for head in columns.values()]
+    lines = [f"| settings | {' | '.join(heads)} |", "|---|" + "---|---|" * len(columns)]
     first, *_ = arms
     known = _settings(first)
     for name, found in arms.items():
-        points = "" if name == first else _over(result, name, first, key)
+        cells = [
+            f"{spread(found[each])} | {'' if name == first else _over(result, name, first, each)}"
+            for each in columns
+        ]
         own = [setting for setting in _settings(name) if setting not in known]
         shown = ", ".join(f"`{each}`" for each in own) if own else _described(first)
-        lines.append(f"| {shown} | {spread(found[key])} | {points} |")
+        lines.append(f"| {shown} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
