@@ -124,6 +124,7 @@ def test_the_best_epoch_on_validation_items_is_what_settings_are_chosen_by(tmp_p
     ]
     found = summary_of(held_back=[make_run(tmp_path / "held-back-0", records)])
     assert found["held_back"]["validation"] == {"mean": 65.0, "sd": None}
+    assert found["held_back"]["validation_last"] == {"mean": 55.0, "sd": None}
 
 
 def test_without_validation_items_there_is_nothing_to_choose_by(plain: Run) -> None:

@@ -61,14 +61,17 @@ def test_without_any_transfer_there_are_no_rows(kind: str, tmp_path: Path) -> No
     assert len(table(kind, tmp_path)) == 2
 
 
-def recipes(folder: Path, key: str, first: str, other: str) -> list[str]:
-    """Return the table of two arms, each of two seeds of two tasks."""
+def recipes(folder: Path, keys: tuple[str, ...], first: str, other: str) -> list[str]:
+    """Return the table of two arms, each of two seeds of two tasks; each further key has five points less."""
     names = "linear-head", first, other
     rows = {
         name: [
             {
                 "seed": seed,
-                "tasks": [{"task": task, key: 60.0 + better * place} for task in ("bolts", "leaves")],
+                "tasks": [
+                    {"task": task} | {key: 60.0 - 5 * less + better * place for less, key in enumerate(keys)}
+                    for task in ("bolts", "leaves")
+                ],
             }
             for seed, better in ((0, 1.0), (1, 3.0))
         ]
@@ -77,7 +80,10 @@ def recipes(folder: Path, key: str, first: str, other: str) -> list[str]:
     found = {
         "summary": {
             "counted": ["bolts", "leaves"],
-            "arms": {name: {key: {"mean": 60.0 + place, "sd": 0.5}} for place, name in enumerate(names)},
+            "arms": {
+                name: {key: {"mean": 60.0 - 5 * less + place, "sd": 0.5} for less, key in enumerate(keys)}
+                for place, name in enumerate(names)
+            },
         },
         "runs": rows,
     }
@@ -87,15 +93,25 @@ def recipes(folder: Path, key: str, first: str, other: str) -> list[str]:
 @pytest.mark.parametrize(("key", "items"), [("validation", "validation"), ("score", "test")])
 def test_settings_stand_beside_the_arm_as_it_ships(key: str, items: str, tmp_path: Path) -> None:
     settings = "adaprefix:training.learning_rate=0.01,method.rank=8"
-    head, _, shipped, other = recipes(tmp_path, key, "adaprefix", settings)
+    head, _, shipped, other = recipes(tmp_path, (key,), "adaprefix", settings)
     assert head == f"| settings | accuracy on {items} items % | over the first row |"
     assert shipped == "| `adaprefix` as it ships | 61.0 ± 0.5 |  |"
     assert other == "| `training.learning_rate=0.01`, `method.rank=8` | 62.0 ± 0.5 | +2.0 ± 0.6 |"
 
 
+def test_the_last_epoch_stands_beside_the_best_one(tmp_path: Path) -> None:
+    keys = ("validation", "validation_last")
+    head, _, shipped, other = recipes(tmp_path, keys, "adaprefix", "adaprefix:method.rank=8")
+    assert head == (
+        "| settings | best epoch on validation items % | over the first row | last epoch % | over the first row |"
+    )
+    assert shipped == "| `adaprefix` as it ships | 61.0 ± 0.5 |  | 56.0 ± 0.5 |  |"
+    assert other == "| `method.rank=8` | 62.0 ± 0.5 | +2.0 ± 0.6 | 57.0 ± 0.5 | +2.0 ± 0.6 |"
+
+
 def test_settings_stand_beside_the_first_arm_without_what_they_share_with_it(tmp_path: Path) -> None:
     vector = "adaprefix++:generator.task_embedding=vector"
-    *_, first, other = recipes(tmp_path, "score", vector, f"{vector},generator.guidance=distance")
+    *_, first, other = recipes(tmp_path, ("score",), vector, f"{vector},generator.guidance=distance")
     assert first == "| `adaprefix++` with `generator.task_embedding=vector` | 61.0 ± 0.5 |  |"
     assert other == "| `generator.guidance=distance` | 62.0 ± 0.5 | +2.0 ± 0.6 |"
 
