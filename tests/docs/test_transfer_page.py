@@ -315,3 +315,37 @@ def test_a_gate_by_lot_is_said_to_gain_the_share_of_what_averaging_gains() -> No
     )
     gained = said.format(*[each.strip("()") if index == 1 else each for index, each in enumerate(shown)])
     assert gained in " ".join(PAGE.split())
+
+
+def test_what_other_starts_bring_is_said_in_words() -> None:
+    result = json.loads((RESULTS / "tries-omniglot-5.json").read_text(encoding="utf-8"))
+    points = {
+        arm: found["forward_transfer"]["points"]
+        for arm, found in result["summary"]["arms"].items()
+        if "forward_transfer" in found
+    }
+    average = points["average"]
+    assert min(points["warm-start"], points["gated-tasks"]) >= average
+    assert 0.4 < points["gated:transfer.proposal=mixture"] / average < 0.6
+    slow = points["average:transfer.average_rate=0.1"], points["average:transfer.learning_rate_factor=0.3"]
+    assert max(slow) < 0.3 * average
+    alone = {
+        (run["seed"], row["task"]): row["score"]
+        for run in result["runs"]["adaprefix"]
+        for row in run["tasks"]
+    }
+    rows = [
+        (run["seed"], row)
+        for run in result["runs"]["gated-tasks:transfer.chooser=h_lwc"]
+        for row in run["tasks"][1:]
+    ]
+    gains = [row["score"] - alone[seed, row["task"]] for seed, row in rows if row["parent"] is not None]
+    said = (
+        f"lets {len(gains)} of {len(rows)} tasks start from another, and those gain {fmean(gains):.1f} points"
+    )
+    assert said in PAGE
+    means = [
+        f"{result['summary']['arms'][arm]['score']['mean']:.1f} %"
+        for arm in ("adaprefix++:generator.generates=adapter", "adaprefix")
+    ]
+    assert "ends at {} beside {} of `adaprefix`".format(*means) in " ".join(PAGE.split())
