@@ -349,3 +349,11 @@ def test_what_other_starts_bring_is_said_in_words() -> None:
         for arm in ("adaprefix++:generator.generates=adapter", "adaprefix")
     ]
     assert "ends at {} beside {} of `adaprefix`".format(*means) in " ".join(PAGE.split())
+
+
+def test_the_hypernetwork_passes_nothing_on() -> None:
+    found = [transfer("arms-vision", arm) for arm in ("adaprefix++", "adaprefix++-no-drift")]
+    assert {each["against"] for each in found} == {"adaprefix++-alone"}
+    errors = [max(each["standard_error"], each["standard_error_over_seeds"]) for each in found]
+    shown = [f"{each['points']:.1f} ± {error:.1f}" for each, error in zip(found, errors, strict=True)]
+    assert "{}, and without the drift loss {}.".format(*shown) in " ".join(PAGE.split())
