@@ -41,3 +41,11 @@ def test_the_scores_are_linear_in_centred_and_scaled_features() -> None:
 def test_weight_and_bias_are_all_that_is_trained() -> None:
     trained = {name for name, _ in Head(make_scale(), classes=2).named_parameters()}
     assert trained == {"weight", "bias"}
+
+
+def test_a_head_that_starts_as_a_layer_sees_features_as_they_are() -> None:
+    head = Head(make_scale(mean=7.0, std=3.0, width=4), classes=30)
+    head.start_as_a_layer(torch.Generator().manual_seed(0))
+    assert_close(head(FEATURES), FEATURES @ head.weight.T + head.bias)
+    for parameter in (head.weight, head.bias):
+        assert 0.4 < float(parameter.detach().abs().max()) <= 0.5
