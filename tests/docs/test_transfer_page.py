@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import hypot
 from pathlib import Path
 from statistics import correlation, fmean, stdev
 from typing import Any
@@ -357,3 +358,28 @@ def test_the_hypernetwork_passes_nothing_on() -> None:
     errors = [max(each["standard_error"], each["standard_error_over_seeds"]) for each in found]
     shown = [f"{each['points']:.1f} ± {error:.1f}" for each, error in zip(found, errors, strict=True)]
     assert "{}, and without the drift loss {}.".format(*shown) in " ".join(PAGE.split())
+
+
+def test_a_gate_on_single_tasks_is_level_with_the_default() -> None:
+    for stream in ("transfer-omniglot-5", "transfer-clinc-5", "transfer-pacs-10", "arms-vision"):
+        single, default = transfer(stream, "gated-tasks"), transfer(stream)
+        errors = [
+            max(found["standard_error"], found["standard_error_over_seeds"]) for found in (single, default)
+        ]
+        assert abs(single["points"] - default["points"]) < hypot(*errors)
+
+
+def test_the_page_says_how_many_domains_each_gate_lets_through() -> None:
+    result = json.loads((RESULTS / "transfer-clinc-5.json").read_text(encoding="utf-8"))
+    through = [
+        [
+            row["parent"] is not None
+            for run in result["runs"][arm]
+            for row in run["tasks"][1:]
+            if row["task"] in result["summary"]["counted"]
+        ]
+        for arm in ("gated-tasks", "gated")
+    ]
+    single, default = map(sum, through)
+    said = f"({single} of {len(through[0])} that count on CLINC150, where the default lets {default})"
+    assert said in " ".join(PAGE.split())
