@@ -361,7 +361,7 @@ def test_the_hypernetwork_passes_nothing_on() -> None:
 
 
 def test_a_gate_on_single_tasks_is_level_with_the_default() -> None:
-    for stream in ("transfer-omniglot-5", "transfer-clinc-5", "transfer-pacs-10", "arms-vision"):
+    for stream in ("transfer-omniglot-5", "transfer-clinc-5", "transfer-pacs-10", "arms-vision", "arms-text"):
         single, default = transfer(stream, "gated-tasks"), transfer(stream)
         errors = [
             max(found["standard_error"], found["standard_error_over_seeds"]) for found in (single, default)
