@@ -138,7 +138,7 @@ def train_lessons(
     backbone.to(device)
     module = _module(lessons).to(device)
     schedule = Schedule.plan([len(lesson.items.targets) for lesson in lessons], config)
-    optimizer = optimizer_for(lessons, config)
+    optimizer = _optimizer(lessons, config)
     rates = [group["lr"] for group in optimizer.param_groups]
     best = Best.start(module)
     progress = load_checkpoint(
@@ -228,7 +228,7 @@ def _batches(
     return (batches[place] for place in order)
 
 
-def optimizer_for(lessons: Sequence[Lesson], config: TrainingConfig) -> torch.optim.AdamW:
+def _optimizer(lessons: Sequence[Lesson], config: TrainingConfig) -> torch.optim.AdamW:
     """Return the optimiser of lessons, the parameters in their order: checkpoints store its state by place.
 
     Weight decay is of what belongs to a task: what generates other tasks as well would drift by it.
