@@ -113,10 +113,13 @@ def test_a_head_may_start_as_layers_do_on_features_as_they_are(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:
     still = {"head_start": "default", "learning_rate": 1e-12, "head_learning_rate": 1e-12}
-    run = train(changed(config, training=still), tmp_path / "run", data)
-    weight = run.tensors("shade").head_weight
-    bound = weight.shape[1] ** -0.5
-    assert 0.8 * bound < np.abs(weight).max() <= bound
+    settings = changed(config, training=still, transfer={"start": "average"})
+    run = train(settings, tmp_path / "run", data, "first", "second")
+    assert run.task("second").parent == "first"
+    for name in ("first", "second"):
+        weight = run.tensors(name).head_weight
+        bound = weight.shape[1] ** -0.5
+        assert 0.8 * bound < np.abs(weight).max() <= bound
 
 
 def test_the_same_seed_gives_the_same_bits(tmp_path: Path, config: RunConfig, data: Path) -> None:
