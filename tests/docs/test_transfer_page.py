@@ -308,7 +308,10 @@ def test_a_gate_by_lot_is_said_to_gain_the_share_of_what_averaging_gains() -> No
             if row["task"] in result["summary"]["counted"]
         ]
         share = sum(row["parent"] is not None for row in rows) / len(rows)
-        shown.append(f"{share * transfer(name, 'average')['points']:+.1f}")
+        by_lot = share * transfer(name, "average")["points"]
+        shown.append(f"{by_lot:+.1f}")
+        error = max(transfer(name)["standard_error"], transfer(name)["standard_error_over_seeds"])
+        assert abs(transfer(name)["points"] - by_lot) < 2 * error
         shown.append(f"({transfer(name)['points']:+.1f})")
     said = (
         "{} on the alphabets, where the gate gains {}, {} on images {}, {} on texts {}, {} on CLINC150 {} "
