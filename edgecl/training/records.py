@@ -205,10 +205,15 @@ def decode_record(raw: bytes, kind: type[Record], path: Path) -> Record:
     """Return what a file of the folder says.
 
     Raises:
-        RunError: It is damaged.
+        RunError: It is damaged, or names something that this version does not know.
     """
     try:
         return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        raise RunError(
+            f"{path}: not as this edgecl writes it ({error}). If a newer one made the run, update edgecl; "
+            "if not, it is damaged: restore it from a backup"
+        ) from error
     except msgspec.DecodeError as error:
         raise RunError(f"{path}: damaged ({error}). Restore it from a backup") from error
 

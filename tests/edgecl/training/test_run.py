@@ -173,12 +173,27 @@ def test_any_bytes_are_a_run_or_an_error_of_ours(
         Run.open(folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"name": 1}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
 def test_a_damaged_task_is_refused(tmp_path: Path, content: bytes) -> None:
     run = make_run(tmp_path, make_record())
     (run.task_folder("leaves") / "task.json").write_bytes(content)
     with pytest.raises(RunError, match="task.json: damaged .* Restore it from a backup"):
         Run.open(run.folder).task("leaves")
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[]", b'{"name": 1}'])
+def test_a_task_with_something_else_in_it_is_refused(tmp_path: Path, content: bytes) -> None:
+    run = make_run(tmp_path, make_record())
+    (run.task_folder("leaves") / "task.json").write_bytes(content)
+    with pytest.raises(RunError, match="task.json: not as this edgecl writes it .* restore it from a backup"):
+        Run.open(run.folder).task("leaves")
+
+
+def test_what_a_newer_version_has_added_is_not_called_damage_alone(tmp_path: Path) -> None:
+    run = make_run(tmp_path, make_record())
+    edit_json(run.folder / "run.json", invention=True)
+    with pytest.raises(RunError, match="run.json: not as .* `invention`.* update edgecl"):
+        Run.open(run.folder)
 
 
 @pytest.mark.parametrize("file", ["tensors.safetensors", "heldout.safetensors", "method.safetensors"])
