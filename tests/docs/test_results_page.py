@@ -123,6 +123,28 @@ def test_what_is_regenerated_after_the_last_task_is_within_half_a_point(of: dict
     assert all(arm["largest_change"] <= 0.5 for arm in found)
 
 
+def test_the_results_in_short_are_those_of_the_files() -> None:
+    page = (DOCS / "results.md").read_text(encoding="utf-8")
+    lost = [
+        found["score"]["mean"] - found["at_the_end"]["mean"]
+        for found in (of["summary"]["arms"]["sequential"] for of in (VISION, TEXT))
+    ]
+    prefixes = gain("adaprefix") - gain("adapter")
+    assert (
+        f"{gain('adapter'):.1f} points above the best classifier on frozen features on images, and "
+        f"{gain(DECAYED[0], TEXT):.1f} on texts; prefixes beside them are worth {prefixes:.1f} more on images"
+        in page
+    )
+    assert abs(gain(DECAYED[1], TEXT) - gain(DECAYED[0], TEXT)) < 0.3
+    assert f"ends {lost[0]:.1f} points lower on images than it was, {lost[1]:.1f} on texts" in page
+    of_both = [(of, of["summary"]["arms"]) for of in (VISION, TEXT)]
+    assert all(abs(gain("adaprefix++", of) - gain("adaprefix", of)) < 0.5 for of, _ in of_both)
+    assert all(abs(gain("lora", of) - gain("adapter", of)) < 0.5 for of, _ in of_both)
+    assert all(
+        1.7 < arms["lora"]["bytes_per_task"] / arms["adapter"]["bytes_per_task"] < 2 for _, arms in of_both
+    )
+
+
 def test_one_module_trained_on_from_task_to_task_loses_eight_points_on_images() -> None:
     found = ARMS["sequential"]
     assert found["score"]["mean"] - found["at_the_end"]["mean"] >= 8
