@@ -77,6 +77,7 @@ def save_checkpoint(
     identity: str,
     best: Best | None = None,
     choice: Choice | None = None,
+    after: Sequence[str] = (),
 ) -> None:
     """Write what training goes on from; after a power cut the file is the old one or the new one.
 
@@ -88,6 +89,7 @@ def save_checkpoint(
         identity: Text that a resuming run must share: configuration, data and backbone.
         best: Parameters of the best epoch so far.
         choice: What was decided about the start.
+        after: Earlier tasks whose training what is trained goes on from.
     """
     stored = _trained(learner) | _scales(learner)
     tensors = {f"learner.{name}": tensor.detach().contiguous() for name, tensor in stored.items()}
@@ -103,27 +105,36 @@ def save_checkpoint(
         "seconds": progress.seconds,
         "validation": progress.validation,
         "choice": msgspec.to_builtins(choice),
+        "after": list(after),
     }
     write_durably(path, save(tensors, metadata={"checkpoint": json.dumps(head)}))
 
 
 def load_checkpoint(
-    path: Path, *, learner: nn.Module, optimizer: Optimizer, identity: str, best: Best | None = None
+    path: Path,
+    *,
+    learner: nn.Module,
+    optimizer: Optimizer,
+    identity: str,
+    best: Best | None = None,
+    after: Sequence[str] = (),
 ) -> Progress:
     """Put a checkpoint's state into `learner` and `optimizer` and return the progress; none if there is no file.
 
     Raises:
-        RunError: The file is damaged, or belongs to another configuration, data or backbone.
+        RunError: The file is damaged, belongs to another configuration, data or backbone, or goes on from other
+            earlier tasks: going on would undo what those learned that came between.
     """
     if not path.exists():
         return Progress()
     with _reading(path, identity) as (head, tensors):
+        _require_same_past(path, head.get("after", list(after)), list(after))  # older ones do not say
         stored = _part(tensors, "learner.")
         _restore(_trained(learner), stored)
         if "choice" in head:  # before, the start was chosen again, and the scales with it
             _restore(_scales(learner), stored)
         groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": _optimizer_state(tensors), "param_groups": groups})
+        optimizer.load_state_dict({"state": _optimizer_state(tensors, optimizer), "param_groups": groups})
         if best is not None:
             best.tensors = _part(tensors, "best.")
         return Progress(
@@ -169,6 +180,7 @@ def _reading(path: Path, identity: str) -> Iterator[tuple[dict[str, Any], dict[s
         KeyError,
         TypeError,
         RuntimeError,
+        IndexError,
     ) as error:
         raise RunError(f"{path}: the checkpoint is damaged ({error}). Delete it to begin again") from error
 
@@ -206,9 +218,27 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+def _optimizer_state(tensors: dict[str, Tensor], optimizer: Optimizer) -> dict[int, dict[str, Tensor]]:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _part(tensors, "optimizer.").items():
         index, key = name.split(".", maxsplit=1)
+        shape = parameters[int(index)].shape
+        if tensor.ndim and tensor.shape != shape:  # how many steps there were is a number
+            raise ValueError(f"{name}: shape {list(tensor.shape)}, not {list(shape)}")
         state.setdefault(int(index), {})[key] = tensor
     return state
+
+
+def _require_same_past(path: Path, found: list[str], wanted: list[str]) -> None:
+    if found != wanted:
+        raise RunError.at(
+            path,
+            found=f"a task that was begun after {_named(found)}",
+            expected=f"one begun after {_named(wanted)}, since it goes on from what these have learned",
+            fix="Delete the file to begin the task again.",
+        )
+
+
+def _named(tasks: list[str]) -> str:
+    return ", ".join(tasks) if tasks else "none"

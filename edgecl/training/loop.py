@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 Prepared = Sequence["NDArray[np.generic]"]
 
+_log = logging.getLogger(__name__)
+
 VALIDATION_BATCH = 64
 
 
@@ -64,11 +67,19 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """Where the state of an unfinished task lies, what it must agree with, and what was decided about its start."""
+    """Where the state of an unfinished task lies, and what it must agree with.
+
+    Attributes:
+        path: The checkpoint.
+        identity: Of settings, backbone and data.
+        choice: What was decided about the start.
+        after: Earlier tasks whose training it goes on from.
+    """
 
     path: Path
     identity: str
     choice: Choice | None = None
+    after: tuple[str, ...] = ()
 
 
 def task_seed(seed: int, task: str) -> int:
@@ -92,6 +103,16 @@ def choose_device(name: str) -> torch.device:
             f"training.device: {name!r} cannot be used here ({error}). Use auto or cpu"
         ) from error
     return device
+
+
+def device_here(name: str) -> str:
+    """Return the device that a run was made on if there is one here, or else `auto`, and say so."""
+    try:
+        choose_device(name)
+    except ConfigError as error:
+        _log.warning("%s; the run goes on with auto", str(error).partition(". ")[0])
+        return "auto"
+    return name
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
@@ -142,7 +163,12 @@ def train_lessons(
     rates = [group["lr"] for group in optimizer.param_groups]
     best = Best.start(module)
     progress = load_checkpoint(
-        resumption.path, learner=module, optimizer=optimizer, identity=resumption.identity, best=best
+        resumption.path,
+        learner=module,
+        optimizer=optimizer,
+        identity=resumption.identity,
+        best=best,
+        after=resumption.after,
     )
     _require_finite(progress, resumption.path)
     on_epoch(progress, schedule)
@@ -177,6 +203,7 @@ def train_lessons(
                 identity=resumption.identity,
                 best=best,
                 choice=resumption.choice,
+                after=resumption.after,
             )
         on_epoch(progress, schedule)
     best.restore()

@@ -82,12 +82,18 @@ def train_one(session: Session, method: Method, spec: TaskSpec, ready: Ready) ->
         [begun.lesson],
         preprocessor=session.backbone.preprocessor,
         config=_recipe(session.config, begun.start),
-        resumption=Resumption(path, its_identity, begun.start.choice),
+        resumption=Resumption(path, its_identity, begun.start.choice, after=_past(session, method)),
         on_epoch=lambda progress, schedule: session.report.epoch(spec.name, progress, schedule),
         workers=session.workers,
     )
     method.end_task(spec.name, begun.lesson.learner)
     return finish(session, method, begun, progress, peak=peak_bytes(device))
+
+
+def _past(session: Session, method: Method) -> tuple[str, ...]:
+    """Return the tasks whose training the next one goes on from; none where every task is on its own."""
+    builds_on_them = method.state() and not session.config.method.alone
+    return tuple(session.run.names) if builds_on_them else ()
 
 
 def begin(

@@ -155,12 +155,15 @@ def _in_words_of_today(raw: bytes) -> bytes:
 
 
 def require_same(found: RunRecord, wanted: RunRecord, folder: Path) -> None:
-    """Do nothing if a run folder was made with the settings that are wanted; what is measured besides may change.
+    """Do nothing if a run folder was made with the settings that are wanted.
+
+    What is measured besides may change, and so may the device.
 
     Raises:
         RunError: It was not; names what differs.
     """
-    config = msgspec.structs.replace(wanted.config, evaluation=found.config.evaluation)
+    training = msgspec.structs.replace(wanted.config.training, device=found.config.training.device)
+    config = msgspec.structs.replace(wanted.config, evaluation=found.config.evaluation, training=training)
     if found.fingerprint == wanted.fingerprint:  # then it does not matter where the backbone lies
         place = msgspec.structs.replace(config.backbone, source=found.config.backbone.source)
         config = msgspec.structs.replace(config, backbone=place)

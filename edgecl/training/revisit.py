@@ -67,10 +67,16 @@ class Revisit:
         """Test after the newest task of the stream what a process that was killed did not come to test."""
         run = self._session.run
         name = run.names[-1] if run.names else None
-        is_missing = name in self._specs and self._is_lacking(run.after(name), is_last=is_last)
+        is_missing = name is not None and self._is_lacking(run.after(name), is_last=is_last)
         self._session.workers.wait()
-        if name is not None and is_missing:
+        if name is None or not is_missing:
+            return
+        if name in self._specs:
             self.after(name, self._session.method(), is_last=is_last)
+        elif self._is_wanted(is_last=is_last) and run.has_tensors(name):
+            _log.warning(
+                "tasks are not tested again: the newest, %r, is not in this stream; name it there", name
+            )
 
     def _is_wanted(self, *, is_last: bool) -> bool:
         """Say whether tasks are tested again after one; who asks for what is reached untold asks for this too."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from edgecl.errors import RunError
 from edgecl.methods import Method, build_method
 
@@ -20,6 +22,7 @@ class Session:
 
     Attributes:
         evaluation: What is measured now; the run may have been made with other wishes.
+        config: The resolved settings of the run, on the device of this command.
     """
 
     def __init__(
@@ -30,15 +33,14 @@ class Session:
         workers: Workers,
         *,
         evaluation: EvaluationConfig | None = None,
+        device: str | None = None,
     ) -> None:
         self.run, self.backbone, self.report, self.workers = run, backbone, report, workers
         self.evaluation = evaluation or run.record.config.evaluation
+        settings = run.record.config
+        here = msgspec.structs.replace(settings.training, device=device or settings.training.device)
+        self.config: RunConfig = msgspec.structs.replace(settings, training=here)
         self._method: Method | None = None
-
-    @property
-    def config(self) -> RunConfig:
-        """The resolved settings of the run."""
-        return self.run.record.config
 
     def method(self) -> Method:
         """Return the method with what it has learned so far; a fresh one for each task that is trained alone.

@@ -15,7 +15,7 @@ from edgecl.similarity.items import draw_items
 from edgecl.similarity.refusal import Refusal
 from edgecl.streams import Split, TaskData, TaskSpec, check_items, load_task
 from edgecl.training.features import features
-from edgecl.training.loop import choose_device
+from edgecl.training.loop import choose_device, device_here
 from edgecl.training.train import load_run_backbone
 from edgecl_runtime.heads import linear_scores, softmax
 
@@ -113,7 +113,7 @@ def compare_new_task(
             fix="Compare with a run on a backbone of the other kind.",
         )
     prepared = check_items(data, backbone.preprocessor, progress=progress).train
-    backbone.module.to(choose_device(run.record.config.training.device))
+    backbone.module.to(choose_device(device_here(run.record.config.training.device)))
     tasks = {record.name: run.tensors(record.name) for record in run.tasks}
     targets = data.train.targets
     if method == "leep":

@@ -13,9 +13,9 @@ import msgspec
 from edgecl.backbones.huggingface import Backbone, load_backbone
 from edgecl.config import BackboneConfig, MethodConfig, RunConfig, filled_in, resolve
 from edgecl.errors import ConfigError, RunError
-from edgecl.methods import build_method
+from edgecl.methods import Method, build_method
 from edgecl.training.joint import train_jointly
-from edgecl.training.loop import choose_device
+from edgecl.training.loop import choose_device, device_here
 from edgecl.training.one_task import train_one
 from edgecl.training.ready import Ready, check_all, prepare
 from edgecl.training.records import RunRecord, TaskRecord
@@ -87,7 +87,14 @@ def train_stream(
     if workers.is_first:
         Run.create(folder, record)
     workers.wait()
-    session = Session(Run.open(folder), backbone, report, workers, evaluation=config.evaluation)
+    session = Session(
+        Run.open(folder),
+        backbone,
+        report,
+        workers,
+        evaluation=config.evaluation,
+        device=config.training.device,
+    )
     revisit = Revisit(session, tasks)
     with _training(session):
         if not config.method.jointly:
@@ -120,7 +127,8 @@ def add_tasks(
     missing = [spec for spec in tasks if not is_finished(run, spec)]
     backbone = load_run_backbone(run, source=backbone_source)
     checked = check_all(missing, backbone, seed=run.record.config.seed, on_items=report.checking)
-    session = Session(run, backbone, report, Workers.of_environment())
+    device = device_here(run.record.config.training.device)
+    session = Session(run, backbone, report, Workers.of_environment(), device=device)
     with _training(session):
         _train_in_order(session, missing, checked, revisit=None)
     return run
@@ -187,10 +195,25 @@ def _train_in_order(
             spec, session.backbone, seed=session.config.seed, on_items=session.report.checking
         )
         method = session.method()
+        _warn_of_stopped(session, method, spec)
         session.report.finished(train_one(session, method, spec, ready))
         if revisit is not None:
             revisit.keep(spec.name, ready)
             revisit.after(spec.name, method, is_last=place == len(specs) - 1)
+
+
+def _warn_of_stopped(session: Session, method: Method, spec: TaskSpec) -> None:
+    """Say which tasks were stopped and cannot go on after another one, because they build on those before them."""
+    if not method.state() or session.config.method.alone:
+        return
+    for checkpoint in sorted((session.run.folder / "tasks").glob("*/checkpoint.safetensors")):
+        name = checkpoint.parent.name
+        if name != spec.name:
+            _log.warning(
+                "task %r was stopped and builds on the tasks before it: after %r it has to begin again",
+                name,
+                spec.name,
+            )
 
 
 def use_prefixes(backbone: Backbone, method: MethodConfig) -> None:

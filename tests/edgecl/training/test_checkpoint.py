@@ -107,6 +107,15 @@ def test_a_checkpoint_of_other_shapes_is_refused(tmp_path: Path) -> None:
         read(write(tmp_path), width=4)
 
 
+def test_an_optimiser_of_other_shapes_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    tensors = load(path.read_bytes()) | {"optimizer.0.exp_avg": torch.zeros(5, 7)}
+    with safe_open(path, framework="pt") as stored:
+        path.write_bytes(save(tensors, metadata=stored.metadata()))
+    with pytest.raises(RunError, match=r"checkpoint is damaged \(0.exp_avg: shape \[5, 7\]"):
+        read(path)
+
+
 def test_a_checkpoint_of_the_first_release_is_read(tmp_path: Path) -> None:
     """It held the buffers of the learner too, and said nothing of validation."""
     path = write(tmp_path)

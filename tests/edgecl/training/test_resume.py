@@ -192,6 +192,42 @@ def test_a_task_whose_checkpoint_does_not_say_where_it_started_asks_the_gate(
     assert (report.epochs[0], run.task("shade").parent) == (("shade", 1), None)
 
 
+@pytest.mark.parametrize("method", ["adaprefix++", "shared"])
+def test_a_task_that_builds_on_earlier_ones_is_not_continued_after_another(
+    tmp_path: Path, config: RunConfig, data: Path, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, between = (
+        tmp_path / "run",
+        make_spec(make_image_data(tmp_path / "between.npz", seed=3), name="between"),
+    )
+    checkpoint = stop_the_second(changed(config, method={"name": method}), data, folder)
+    add_tasks(folder, [between], report=Recorder())
+    assert "task 'shade' was stopped and builds on the tasks before it" in caplog.text
+    with pytest.raises(
+        RunError, match=r"begun after first, expected one begun after first, between.* Delete the file"
+    ):
+        add_tasks(folder, [make_spec(data)], report=Recorder())
+    checkpoint.unlink()
+    assert add_tasks(folder, [make_spec(data)], report=Recorder()).names == ("first", "between", "shade")
+
+
+def test_a_first_task_that_others_build_on_is_not_continued_after_another(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    stop(changed(config, method={"name": "adaprefix++"}), data, tmp_path / "run")
+    add_tasks(tmp_path / "run", [make_spec(data, name="between")], report=Recorder())
+    with pytest.raises(RunError, match="begun after none, expected one begun after between"):
+        add_tasks(tmp_path / "run", [make_spec(data)], report=Recorder())
+
+
+def test_a_task_of_its_own_is_continued_after_another(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    stop_the_second(config, data, tmp_path / "run")
+    add_tasks(tmp_path / "run", [make_spec(data, name="between")], report=Recorder())
+    report = Recorder()
+    add_tasks(tmp_path / "run", [make_spec(data)], report=report)
+    assert report.epochs[0] == ("shade", 1)
+
+
 def test_a_run_that_lost_what_later_tasks_build_on_does_not_start_anew(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:

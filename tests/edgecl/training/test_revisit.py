@@ -181,13 +181,16 @@ def test_a_kill_in_the_middle_of_a_stream_leaves_no_gap_in_the_matrix(
     assert after(run, "two") == after(whole, "two")
 
 
-def test_a_task_that_was_added_is_not_tested_by_the_command_of_the_stream(
-    tmp_path: Path, config: RunConfig, data: Path
+def test_the_command_of_the_stream_says_that_it_does_not_test_a_task_that_was_added(
+    tmp_path: Path, config: RunConfig, data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = train(config, tmp_path / "run", tasks(data, 1))
     add_tasks(run.folder, [make_spec(data, name="added")], report=Recorder())
     train(config, run.folder, tasks(data, 1))
     assert run.after("added") is None
+    assert (
+        "tasks are not tested again: the newest, 'added', is not in this stream; name it there" in caplog.text
+    )
 
 
 def test_where_no_data_are_left_nothing_is_written(tmp_path: Path, config: RunConfig, data: Path) -> None:

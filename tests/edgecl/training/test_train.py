@@ -416,6 +416,33 @@ def test_a_device_that_is_not_there_is_refused_by_name(tmp_path: Path, data: Pat
         train(config, tmp_path / "run", data)
 
 
+def made_elsewhere(folder: Path) -> None:
+    """Let a run say that it was made on a device that is not here."""
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    record["config"]["training"]["device"] = "toaster"
+    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def test_a_run_of_another_device_is_continued_on_the_one_that_is_named(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    run = train(config, tmp_path / "run", data)
+    made_elsewhere(run.folder)
+    train(changed(config, training={"device": "cpu"}), run.folder, data, "shade", "other")
+    assert [task.name for task in run.tasks] == ["shade", "other"]
+
+
+def test_a_task_is_added_where_the_device_of_the_run_is_not(
+    tmp_path: Path, config: RunConfig, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = train(config, tmp_path / "run", data)
+    made_elsewhere(run.folder)
+    add_tasks(run.folder, [make_spec(data, name="other")], report=Recorder())
+    assert [task.name for task in run.tasks] == ["shade", "other"]
+    assert "'toaster' cannot be used here" in caplog.text
+    assert "goes on with auto" in caplog.text
+
+
 def test_settings_are_stored_with_nothing_left_to_later_defaults(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:
