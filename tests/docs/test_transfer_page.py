@@ -152,6 +152,21 @@ def test_where_averaging_does_not_help_the_other_tasks_at_once_do_not_either(nam
     assert ceiling["points"] < ceiling["standard_error"]
 
 
+def test_a_gate_on_each_earlier_task_is_level_with_the_default() -> None:
+    better = {}
+    for name in ("transfer-omniglot-5", "arms-text", "transfer-pacs-10", "arms-vision", "transfer-pacs-5"):
+        result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        gains = [
+            other["score"] - default["score"]
+            for first, second in zip(result["runs"]["gated"], result["runs"]["gated-tasks"], strict=True)
+            for default, other in list(zip(first["tasks"], second["tasks"], strict=True))[1:]
+            if default["task"] in result["summary"]["counted"]
+        ]
+        better[name] = fmean(gains) > 0
+        assert abs(fmean(gains)) < 2 * stdev(gains) / len(gains) ** 0.5
+    assert list(better.values()) == [True, True, True, False, False]
+
+
 def test_what_the_gate_let_through_on_intents_is_said() -> None:
     runs = json.loads((RESULTS / "transfer-clinc-5.json").read_text(encoding="utf-8"))["runs"]["gated"]
     later = [row for run in runs for row in run["tasks"][1:]]
