@@ -324,7 +324,8 @@ def test_the_page_says_what_is_right_when_nobody_says_the_task() -> None:
     said = (
         f"{untold['adaprefix']:.0f} % are right untold, of {told['adaprefix']:.0f} told; with heads alone "
         f"{untold['linear-head']:.0f} of {told['linear-head']:.0f}. Least is left of groceries "
-        f"({by_task['groceries']:.0f} %), whose many classes are seldom sure, and of the tiles ({by_task['tiles']:.0f} %)."
+        f"({by_task['groceries']:.0f} %), whose many classes are seldom sure, and of the tiles "
+        f"({by_task['tiles']:.0f} %)."
     )
     assert said in " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
     assert sorted(by_task, key=lambda task: by_task[task])[:2] == ["groceries", "tiles"]
