@@ -25,7 +25,9 @@ EASY = 95.0
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Runs that differ in their seed alone, or in the order of their tasks as well where no seed has two.
+    """Runs that differ in their seed, and in the order of their tasks as well where no seed has two.
+
+    What is measured or kept besides, and the device, may differ too (`what_was_learned`).
 
     Attributes:
         name: What their folders have in common.
@@ -77,16 +79,17 @@ class Comparison:
 
     def differing(self) -> dict[str, tuple[str, ...]]:
         """Return by dotted key the settings that differ between arms, one value for each arm."""
-        values = [_flat(what_was_learned(arm.config)) for arm in self.arms]
+        values = [_settings(arm) for arm in self.arms]
         rows = {key: tuple(value[key] for value in values) for key in values[0]}
         return {key: row for key, row in rows.items() if len(set(row)) > 1}
 
     def common(self) -> dict[str, str]:
         """Return by dotted key the settings that all arms share."""
         differing = self.differing()
-        flat = _flat(what_was_learned(self.arms[0].config))
-        hidden = {"seed", "backbone.source", *(key for key in flat if key.startswith("evaluation."))}
-        return {key: value for key, value in flat.items() if key not in {*differing, *hidden}}
+        settings = _settings(self.arms[0])
+        hidden = {"seed", "backbone.source", "training.heldout_items"}
+        hidden |= {key for key in settings if key.startswith("evaluation.")}
+        return {key: value for key, value in settings.items() if key not in {*differing, *hidden}}
 
 
 def compare(runs: Sequence[Run], alone: Sequence[Run] = ()) -> Comparison:
@@ -164,6 +167,12 @@ def _stem(run: MeasuredRun) -> str:
     folder = run.folder.resolve()
     stem = re.sub(rf"(^|[-_. ]+)(seed|s)?[-_]?{run.seed}$", "", folder.name, flags=re.IGNORECASE)
     return stem or folder.parent.name or folder.name
+
+
+def _settings(arm: Arm) -> dict[str, str]:
+    """Return what an arm was trained with, and on which devices: seconds are only as good as these."""
+    devices = sorted({run.record.config.training.device for run in arm.runs})
+    return _flat(what_was_learned(arm.config)) | {"training.device": ", ".join(devices)}
 
 
 def _flat(config: RunConfig) -> dict[str, str]:

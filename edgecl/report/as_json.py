@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgecl.evaluation.matrix import Matrix, Transfer
+from edgecl.evaluation.matrix import Matrix
 from edgecl.report.arms import EASY, Comparison
-from edgecl.report.measured import MeasuredRun
+from edgecl.report.measured import MeasuredRun, is_shipped
 from edgecl.report.numbers import Missing, Spread
 from edgecl.report.summary import Summary
+from edgecl.report.transfer import ForwardTransfer
 
 NUMBERS = (
     "score",
@@ -65,12 +66,18 @@ def _arm(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _number(number: Spread | Transfer | Missing) -> dict[str, Any] | None:
+def _number(number: Spread | ForwardTransfer | Missing) -> dict[str, Any] | None:
     match number:
         case Spread(mean, deviation, runs):
             return {"mean": mean, "deviation": deviation, "runs": runs}
-        case Transfer(points, error, count):
-            return {"mean": points, "standard_error": _finite(error), "differences": count}
+        case ForwardTransfer(pairs, over_seeds, seeds):
+            return {
+                "mean": pairs.points,
+                "standard_error": _finite(pairs.error),
+                "standard_error_over_seeds": _finite(over_seeds),
+                "differences": pairs.count,
+                "seeds": seeds,
+            }
         case Missing():
             return None
 
@@ -99,7 +106,7 @@ def _run(run: MeasuredRun) -> dict[str, Any]:
                 "parent": task.parent,
                 "parent_gains": msgspec.to_builtins(task.parent_gains),
                 "parent_evidence": msgspec.to_builtins(task.parent_evidence),
-                "shipped_unchanged": is_same,
+                "shipped_unchanged": is_same if is_shipped(run.record.config) else None,
                 "class_incremental": run.class_incremental.get(task.name),
                 "domain_incremental": run.domain_incremental.get(task.name),
             }

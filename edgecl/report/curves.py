@@ -10,7 +10,7 @@ import numpy as np
 from edgecl.evaluation.matrix import Flags, Matrix, running_accuracy
 from edgecl.report.arms import Arm, Comparison
 from edgecl.report.drawing import Drawing, draw, legend_height, look, mark_positions, name_above, short
-from edgecl.report.measured import MeasuredRun
+from edgecl.report.measured import MeasuredRun, is_shipped
 from edgecl.report.numbers import deviation_known, mean_known
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def accuracy_drawing(comparison: Comparison) -> Drawing | None:
     shipped = [_running(arm, comparison, lambda run: run.shipped.accuracy) for arm in arms]
     now = [_running(arm, comparison, lambda run: run.now.accuracy) for arm in arms]
     floors = _running_floor(comparison)
+    peers = "" if all(is_shipped(arm.config) for arm in arms) else ", or with what a peer had learned"
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -44,8 +45,8 @@ def accuracy_drawing(comparison: Comparison) -> Drawing | None:
         paint,
         name="accuracy-over-tasks",
         title="Accuracy along the stream",
-        caption="Each point is the average score of all tasks learned so far: solid with shipped packs, dashed with "
-        "what would be shipped at that moment, dotted for the best classifier on frozen features"
+        caption=f"Each point is the average score of all tasks learned so far: solid with shipped packs{peers}, "
+        "dashed with what would be shipped at that moment, dotted for the best classifier on frozen features"
         f"{deviations(comparison)}.",
         alt="Line chart of the average score over the number of tasks learned; after the last task "
         + "; ".join(

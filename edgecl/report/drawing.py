@@ -88,9 +88,10 @@ def draw(
 
 
 def short(name: str) -> str:
-    """Return a name that fits beside an axis."""
+    """Return a name that fits beside an axis; of a long one the beginning and the end, where arms differ."""
     plain = " ".join(name.split())
-    return plain if len(plain) <= LONGEST_LABEL else f"{plain[: LONGEST_LABEL - 1]}…"
+    half = LONGEST_LABEL // 2
+    return plain if len(plain) <= LONGEST_LABEL else f"{plain[: half - 1]}…{plain[-half:]}"
 
 
 def numbered(names: Sequence[str]) -> list[str]:
@@ -99,8 +100,8 @@ def numbered(names: Sequence[str]) -> list[str]:
 
 
 def look(index: int) -> Look:
-    """Return how the arm at a place is drawn."""
-    return Look(COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)])
+    """Return how the arm at a place is drawn; where colours come again, markers are shifted."""
+    return Look(COLORS[index % len(COLORS)], MARKERS[(index + index // len(COLORS)) % len(MARKERS)])
 
 
 def name_above(figure: Figure) -> None:

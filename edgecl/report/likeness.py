@@ -35,7 +35,7 @@ def require_once(runs: Sequence[MeasuredRun]) -> None:
             raise ConfigError.at(
                 run.folder,
                 found=f"seed {run.seed} with the settings of {seen[run.seed].folder}",
-                expected="another seed or other settings",
+                expected="another seed, or other settings of what is learned",
                 fix="Name only one of the two.",
             )
         seen[run.seed] = run

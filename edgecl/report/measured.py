@@ -98,12 +98,13 @@ def is_shipped(config: RunConfig) -> bool:
 
 
 def what_was_learned(config: RunConfig) -> RunConfig:
-    """Return settings without those that do not decide what is learned: the seed, and what is measured besides.
+    """Return settings without those that do not decide what is learned: the seed, and what is measured or kept besides.
 
-    Where the backbone lay does not matter either: its fingerprint says which one it was. Nor does the least gain of a
-    gate where there is none, or what prefixes would be where there are none.
+    Where the backbone lay does not matter either: its fingerprint says which one it was. Nor does the device, which
+    rounds otherwise and no more, the least gain of a gate where there is none, or what prefixes would be where there
+    are none.
     """
-    method, transfer = config.method, config.transfer
+    method, transfer, usual = config.method, config.transfer, RunConfig()
     if transfer.start != "gated":
         transfer = msgspec.structs.replace(transfer, least_gain=None)
     if method.name == "lora":
@@ -114,5 +115,8 @@ def what_was_learned(config: RunConfig) -> RunConfig:
         backbone=msgspec.structs.replace(config.backbone, source=""),
         method=method,
         transfer=transfer,
-        evaluation=RunConfig().evaluation,
+        training=msgspec.structs.replace(
+            config.training, device=usual.training.device, heldout_items=usual.training.heldout_items
+        ),
+        evaluation=usual.evaluation,
     )

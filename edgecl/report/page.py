@@ -9,6 +9,7 @@ from edgecl.report.arms import EASY, Arm, Comparison, best_floor
 from edgecl.report.drawing import Drawing
 from edgecl.report.family import family_trees
 from edgecl.report.html import element, facts, figure, notes, section, table, text
+from edgecl.report.measured import is_shipped
 from edgecl.report.numbers import Missing, spread
 from edgecl.report.rows import ABSENT, NOW, SHIPPED, Column, cell, columns, defects, percent, remarks
 from edgecl.report.style import CSS
@@ -25,8 +26,8 @@ MEANINGS = (
     "Backward transfer: the mean over all tasks but the last of the last score less the first (Lopez-Paz and Ranzato, "
     "2017).",
     "Anytime: the average score of the tasks so far, averaged over the stream.",
-    "Forward transfer: the mean over all tasks but the first of the score less that of the task learned alone, with "
-    "its standard error over tasks and seeds.",
+    "Forward transfer: the mean over all tasks but the first of the score less that of the task learned alone, ± the "
+    "larger of two standard errors: over pairs of seed and task, which share tasks and an order, and over seeds.",
     "Class-incremental: accuracy after the last task where nobody says which task an item is of: every task answers, "
     "the surest answer is believed, and task and class must both be right. It is never balanced.",
     "± is one standard deviation over seeds, unless it says otherwise. Costs are over all tasks.",
@@ -145,7 +146,10 @@ def _tasks(comparison: Comparison) -> str:
     head += [f"{text(arm.name)}, %" for arm in comparison.arms]
     said = ["An asterisk marks a task that averages leave out."] if comparison.left_out else []
     said += _verified(comparison)
-    return table("Scores of what was shipped for each task.", head, rows) + notes(said)
+    peers = (
+        "" if all(is_shipped(arm.config) for arm in comparison.arms) else ", or of what a peer had learned,"
+    )
+    return table(f"Scores of what was shipped{peers} for each task.", head, rows) + notes(said)
 
 
 def _task(comparison: Comparison, name: str) -> list[str]:
@@ -170,7 +174,7 @@ def _task(comparison: Comparison, name: str) -> list[str]:
 
 def _verified(comparison: Comparison) -> list[str]:
     said = []
-    for arm in comparison.arms:
+    for arm in (arm for arm in comparison.arms if is_shipped(arm.config)):
         flags = [is_same for run in arm.runs for is_same in run.shipped.unchanged]
         tested = [is_same for is_same in flags if is_same is not None]
         if tested and all(tested):

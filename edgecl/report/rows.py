@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edgecl.evaluation.matrix import Transfer
 from edgecl.report.numbers import Missing, Spread
-from edgecl.report.summary import Summary
+from edgecl.report.summary import NONE_COUNTS, Summary
+from edgecl.report.transfer import ForwardTransfer
 
 ABSENT = "–"
 
@@ -88,22 +88,24 @@ def columns(summaries: Sequence[Summary], among: Sequence[Column] = COLUMNS) -> 
 
 def cell(summary: Summary, column: Column) -> str:
     """Return a number with its deviation over seeds, or its standard error for a transfer; sizes hardly vary."""
-    number: Spread | Transfer | Missing = getattr(summary, column.key)
+    number: Spread | ForwardTransfer | Missing = getattr(summary, column.key)
     match number:
         case Missing():
             return ABSENT
-        case Transfer(mean, error, _):
-            return column.write(mean) + (f" ± {error:.1f}" if math.isfinite(error) else "")
+        case ForwardTransfer(pairs):
+            return column.write(pairs.points) + (
+                f" ± {number.error:.1f}" if math.isfinite(number.error) else ""
+            )
         case Spread(mean, deviation, _):
             is_written = deviation is not None and column.write is not size
             return column.write(mean) + (f" ± {deviation:.1f}" if is_written else "")
 
 
 def defects(summaries: Sequence[Summary]) -> list[str]:
-    """Return what must not be: shipped tensors that do not predict what they did."""
+    """Return what must not be: stored tensors that do not predict what they did."""
     return [
         f"Defect in {each.arm.name}: the stored tensors of {_join(each.changed)} do not predict what they did when "
-        "they were shipped. Restore the run folder, or report a bug."
+        f"they were learned. {_cause(each)}"
         for each in summaries
         if each.changed
     ]
@@ -115,19 +117,52 @@ def remarks(summaries: Sequence[Summary]) -> list[str]:
     single = [each.arm.name for each in summaries if len(each.arm.runs) == 1]
     if single:
         said.append(f"No deviation for {_join(single)}: one seed.")
-    peers = [each.arm.name for each in summaries if not each.is_shipped]
-    if peers:
-        said.append(
-            f"Never shipped, measured as a peer: {_join(peers)}; its score is that right after each task."
-        )
+    said += _peers(summaries)
     said += _lent(summaries)
     for column in columns(summaries):
         said += _partial(summaries, column)
-    return said + _missing(summaries)
+    return said + _missing(summaries) + _elsewhere(summaries)
 
 
 def _has_any(summaries: Sequence[Summary], column: Column) -> bool:
     return any(not isinstance(getattr(each, column.key), Missing) for each in summaries)
+
+
+def _cause(summary: Summary) -> str:
+    """Return what may be behind a defect; a file with a digest is read only if it is as it was written."""
+    elsewhere = (
+        "another device, number of threads or version of PyTorch can turn an item that is nearly a tie"
+    )
+    has_digests = all(run.task(name).files_sha256 for run in summary.arm.runs for name in summary.changed)
+    if has_digests:
+        return (
+            "The digests of their files are checked when they are read, so that these are hardly the cause; "
+            f"{elsewhere}. If all of these were the same, report a bug."
+        )
+    return f"Either their files have changed: restore the run folder. Or they were tested elsewhere: {elsewhere}."
+
+
+def _peers(summaries: Sequence[Summary]) -> list[str]:
+    """Return what the scores of arms are that nothing ships of."""
+    meanings = {False: "its score is that right after each task", True: "all tasks were learned at once"}
+    said = []
+    for is_joint, meaning in meanings.items():
+        names = [
+            each.arm.name
+            for each in summaries
+            if not each.is_shipped and each.arm.config.method.jointly is is_joint
+        ]
+        said += [f"Never shipped, measured as a peer: {_join(names)}; {meaning}."] if names else []
+    return said
+
+
+def _elsewhere(summaries: Sequence[Summary]) -> list[str]:
+    """Return where scores are if no task counts: they were measured all the same."""
+    if any(each.score != Missing(NONE_COUNTS) for each in summaries):
+        return []
+    return [
+        "Scores of single tasks: in the table of tasks on the page, and with --json under arms, runs, tasks."
+    ]
 
 
 def _lent(summaries: Sequence[Summary]) -> list[str]:
@@ -161,12 +196,23 @@ def _partial(summaries: Sequence[Summary], column: Column) -> list[str]:
             said.append(
                 f"{column.words.capitalize()} of {summary.arm.name}: over {number.runs} of its {runs} seeds."
             )
-        if isinstance(number, Transfer):
-            said.append(
-                f"{column.words.capitalize()} of {summary.arm.name}: over {number.count} pairs of seed and task, "
-                "± is the standard error."
-            )
+        if isinstance(number, ForwardTransfer):
+            said.append(f"{column.words.capitalize()} of {summary.arm.name}: {_errors(number, runs)}.")
     return said
+
+
+def _errors(transfer: ForwardTransfer, runs: int) -> str:
+    """Return over what a transfer is, and which of its errors ± is."""
+    seeds = f" in {transfer.seeds} of its {runs} seeds" if transfer.seeds < runs else ""
+    over = f"over {transfer.pairs.count} pairs of seed and task{seeds}"
+    if not math.isfinite(transfer.error):
+        return f"{over}, too few for a standard error"
+    if not math.isfinite(transfer.error_over_seeds):
+        return f"{over}, ± is the standard error over them; that over seeds may be larger, and takes two"
+    return (
+        f"{over}; the standard error is {transfer.pairs.error:.1f} over these and "
+        f"{transfer.error_over_seeds:.1f} over seeds, and ± is the larger one"
+    )
 
 
 def _join(names: Sequence[str]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgecl.evaluation.matrix import (
     Matrix,
-    Transfer,
     anytime_accuracy,
     average_accuracy,
     backward_transfer,
@@ -18,7 +17,7 @@ from edgecl.evaluation.matrix import (
 from edgecl.report.arms import EASY, Arm, Comparison
 from edgecl.report.measured import MeasuredRun, is_shipped
 from edgecl.report.numbers import Missing, Number, spread
-from edgecl.report.transfer import transfer_of
+from edgecl.report.transfer import ForwardTransfer, transfer_of
 
 NONE_COUNTS = f"the floor of every task is above {EASY:.0f} %"
 NONE_BEFORE = "no task that counts came before the last one"
@@ -50,22 +49,22 @@ class Summary:
         is_shipped: Whether packs can be made of it; a peer is measured only.
         score: Average score of what was shipped, percent.
         score_now: Average score of what would be shipped after the last task, percent.
-        anytime_shipped: Average over the stream of the average of what was shipped so far, percent.
+        anytime_shipped: Average over the stream of the average of what was shipped so far, percent; of no peer.
         anytime_now: Average over the stream of the average of what would be shipped, percent.
         floor: Average of the best floors, percent.
         gain: Score above the floor, percent points.
-        forgetting_shipped: Of what was shipped, percent points.
+        forgetting_shipped: Of what was shipped, percent points; of no peer.
         forgetting_now: Of what would be shipped now, percent points.
         backward_now: Backward transfer of what would be shipped now, percent points.
-        transfer: Forward transfer.
+        transfer: Forward transfer, percent points.
         class_incremental: Average accuracy after the last task where nobody says the task, percent.
         domain_incremental: The same of tasks with the same classes, where the class alone must be right, percent.
         size_bytes: Of a pack's tensors.
         shared_bytes: Of what the tasks share on the workstation, after the last one.
         seconds: Of training a task.
         peak_bytes: Most memory of any task.
-        verified: Tasks whose shipped tensors predicted the same again in every run that tested them.
-        changed: Tasks whose shipped tensors did not: a defect.
+        verified: Tasks whose shipped tensors predicted the same again in every run that tested them; none of a peer.
+        changed: Tasks whose stored tensors did not: a defect.
     """
 
     arm: Arm
@@ -79,7 +78,7 @@ class Summary:
     forgetting_shipped: Number
     forgetting_now: Number
     backward_now: Number
-    transfer: Transfer | Missing
+    transfer: ForwardTransfer | Missing
     class_incremental: Number
     domain_incremental: Number
     size_bytes: Number
@@ -116,9 +115,7 @@ def summarize(arm: Arm, comparison: Comparison) -> Summary:
         else rows.over(lambda run: rows.metric(anytime_accuracy, run, run.now.accuracy), NOT_ALONG),
         floor=rows.over(rows.floor, NO_FLOORS),
         gain=rows.over(rows.gain, NO_FLOORS),
-        forgetting_shipped=Missing(CHANGED)
-        if changed
-        else rows.change(forgetting, lambda run: run.shipped.accuracy),
+        forgetting_shipped=_forgetting_shipped(rows, changed),
         forgetting_now=rows.change(forgetting, lambda run: run.now.accuracy),
         backward_now=rows.change(backward_transfer, lambda run: run.now.accuracy),
         transfer=transfer_of(arm, comparison),
@@ -132,7 +129,7 @@ def summarize(arm: Arm, comparison: Comparison) -> Summary:
         shared_bytes=rows.over(lambda run: run.tasks[-1].shared_bytes, NOT_RECORDED),
         seconds=rows.over(lambda run: _mean([task.seconds for task in run.tasks]), NOT_RECORDED),
         peak_bytes=rows.over(_peak, NOT_RECORDED),
-        verified=_tested(arm, found=True),
+        verified=_tested(arm, found=True) if is_shipped(arm.config) else (),
         changed=changed,
     )
 
@@ -180,6 +177,14 @@ class _Rows:
         if not set(run.names) <= set(accuracy):
             return None
         return _mean([accuracy[name] for name in run.names if name not in self.left_out])
+
+
+def _forgetting_shipped(rows: _Rows, changed: Sequence[str]) -> Number:
+    """Return what shipped packs forgot: nothing, unless they are not what they were."""
+    config = rows.arm.config
+    if not (config.method.jointly or is_shipped(config)):
+        return Missing(NEVER_SHIPPED)
+    return Missing(CHANGED) if changed else rows.change(forgetting, lambda run: run.shipped.accuracy)
 
 
 def _mean_size(run: MeasuredRun) -> float | None:

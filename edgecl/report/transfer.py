@@ -13,7 +13,7 @@ from edgecl.errors import ConfigError
 from edgecl.evaluation.matrix import Flags, Matrix, Transfer, forward_transfer
 from edgecl.report.arms import Arm, Comparison
 from edgecl.report.measured import MeasuredRun, what_was_learned
-from edgecl.report.numbers import Missing
+from edgecl.report.numbers import Missing, mean_known
 
 OF_EARLIER_TASKS = (
     "drift",
@@ -28,6 +28,27 @@ OF_EARLIER_TASKS = (
     "guidance_weight",
 )
 """Settings of the generator that say what earlier tasks do: a task learned alone has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardTransfer:
+    """What earlier tasks did for later ones, with two errors of it.
+
+    Attributes:
+        pairs: The mean gain, and its error over pairs of seed and task. They share tasks and an order, so that they
+            are not independent.
+        error_over_seeds: Standard error of the means of the seeds, percent points; NaN for a single one.
+        seeds: How many seeds there are.
+    """
+
+    pairs: Transfer
+    error_over_seeds: float
+    seeds: int
+
+    @property
+    def error(self) -> float:
+        """The larger of the errors that are known; NaN where none is."""
+        return float(np.fmax(self.pairs.error, self.error_over_seeds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +73,28 @@ class Pairs:
         return forward_transfer(self.trained, self.alone, counts=self.counts)
 
     @property
+    def error_over_seeds(self) -> float:
+        """The standard error of the means of the seeds, percent points; NaN for fewer than two."""
+        means = mean_known(self.gains[:, 1:].T)
+        known = means[~np.isnan(means)]
+        return float(known.std(ddof=1)) / len(known) ** 0.5 if len(known) > 1 else float("nan")
+
+    @property
     def gains(self) -> Matrix:
         """Percent points by seed and place in the stream, [seeds, T]; NaN where a task does not count."""
         return np.where(self.counts, self.trained - self.alone, np.nan)
 
 
-def transfer_of(arm: Arm, comparison: Comparison) -> Transfer | Missing:
+def transfer_of(arm: Arm, comparison: Comparison) -> ForwardTransfer | Missing:
     """Return what earlier tasks did for later ones, over the seeds that were learned alone as well.
 
     Raises:
         ConfigError: Two runs learned alone fit one seed.
     """
     pairs = paired(arm, comparison)
-    return pairs if isinstance(pairs, Missing) else pairs.transfer
+    if isinstance(pairs, Missing):
+        return pairs
+    return ForwardTransfer(pairs.transfer, pairs.error_over_seeds, len(pairs.references))
 
 
 def paired(arm: Arm, comparison: Comparison) -> Pairs | Missing:

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Call
-from tests.edgecl.report.factories import FINGERPRINT, make_plain_run, save_after
+from tests.edgecl.report.factories import (
+    FINGERPRINT,
+    make_floors,
+    make_plain_run,
+    make_record,
+    make_run,
+    save_after,
+)
 
 
 @pytest.fixture
@@ -32,6 +39,13 @@ def test_the_page_and_the_summary_are_printed(run: Path, tmp_path: Path, call: C
     assert "forgetting, now +4.0" in lines
     assert "No deviation for plain: one seed." in lines
     assert (tmp_path / "report" / "report.html").is_file()
+
+
+def test_where_no_task_counts_it_is_said_where_the_scores_are(tmp_path: Path, call: Call) -> None:
+    solved = make_run(tmp_path / "solved", [make_record("bolts", floors=make_floors(99.0))]).folder
+    called = call("report", solved, "--out", tmp_path / "report")
+    assert "the floor of every task is above 95 %" in called.out
+    assert "Scores of single tasks: in the table of tasks on the page" in called.out
 
 
 def test_json_holds_all_numbers(run: Path, tmp_path: Path, call: Call) -> None:
@@ -65,7 +79,13 @@ def test_json_holds_the_matrices_of_every_run(run: Path, tmp_path: Path, call: C
 def test_forward_transfer_needs_runs_learned_alone(run: Path, tmp_path: Path, call: Call) -> None:
     alone = make_plain_run(tmp_path / "alone", 80.0, 68.5, method={"alone": True}).folder
     called = call("report", run, "--alone", alone, "--out", tmp_path / "report", "--json")
-    assert called.json["arms"][0]["transfer"] == {"mean": 1.5, "standard_error": None, "differences": 1}
+    assert called.json["arms"][0]["transfer"] == {
+        "mean": 1.5,
+        "standard_error": None,
+        "standard_error_over_seeds": None,
+        "differences": 1,
+        "seeds": 1,
+    }
     assert called.json["alone"] == [str(alone)]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,29 @@ def test_runs_that_differ_in_their_seed_are_one_arm(tmp_path: Path) -> None:
 def test_what_is_measured_besides_does_not_make_another_arm(tmp_path: Path) -> None:
     full = make_plain_run(tmp_path / "plain-0", 80.0, evaluation={"matrix": "full"})
     assert len(compare([full, make_plain_run(tmp_path / "plain-1", 80.0, seed=1)]).arms) == 1
+
+
+@pytest.mark.parametrize("training", [{"device": "cuda"}, {"heldout_items": 9}])
+def test_what_does_not_decide_what_is_learned_does_not_make_another_arm(
+    training: dict[str, Any], tmp_path: Path
+) -> None:
+    other = make_plain_run(tmp_path / "plain-1", 80.0, seed=1, training=training)
+    assert [arm.seeds for arm in compare([make_plain_run(tmp_path / "plain-0", 80.0), other]).arms] == [
+        (0, 1)
+    ]
+
+
+def test_the_devices_of_an_arm_are_among_its_settings(tmp_path: Path) -> None:
+    other = make_plain_run(tmp_path / "plain-1", 80.0, seed=1, training={"device": "cuda"})
+    found = compare([make_plain_run(tmp_path / "plain-0", 80.0), other]).common()
+    assert found["training.device"] == "auto, cuda"
+    assert "training.heldout_items" not in found
+
+
+def test_devices_that_differ_between_arms_are_told(tmp_path: Path) -> None:
+    wide = make_plain_run(tmp_path / "wide", 80.0, method={"rank": 32}, training={"device": "cuda"})
+    found = compare([make_plain_run(tmp_path / "narrow", 80.0), wide]).differing()
+    assert found["training.device"] == ("auto", "cuda")
 
 
 def test_other_settings_are_another_arm(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgecl.errors import ConfigError
-from edgecl.report import write_report
+from edgecl.report import compare, report_to_json, summarize, write_report
 from edgecl.report.page import MEANINGS
 from edgecl.training.run import Run
 from tests.edgecl.report.factories import (
@@ -169,6 +169,31 @@ def test_a_figure_without_data_is_left_out(tmp_path: Path) -> None:
 def test_a_peer_has_no_matrix_of_shipped_packs(tmp_path: Path) -> None:
     page = page_of(tmp_path, make_plain_run(tmp_path / "peer", 80.0, 70.0, method={"name": "lora"}))
     assert page.figures == ["accuracy-over-tasks", "cost"]
+
+
+def test_a_peer_is_not_said_to_be_unchanged(tmp_path: Path) -> None:
+    run = make_plain_run(tmp_path / "peer", 80.0, 70.0, method={"name": "shared"})
+    save_after(run, "leaves", {"bolts": 74.0, "leaves": 70.0})
+    page = page_of(tmp_path, run, make_plain_run(tmp_path / "lora", 80.0, 70.0, method={"name": "lora"}))
+    assert [page.row(name)[6] for name in ("arm", "peer", "lora")] == ["forgetting, shipped", "–", "–"]
+    assert not any("tested again later" in line or "unchanged by construction" in line for line in page.texts)
+
+
+def test_json_does_not_say_of_a_peer_that_it_is_unchanged(tmp_path: Path) -> None:
+    run = make_plain_run(tmp_path / "peer", 80.0, 70.0, method={"name": "shared"})
+    save_after(run, "leaves", {"bolts": 74.0, "leaves": 70.0})
+    comparison = compare([run])
+    (arm,) = report_to_json(comparison, [summarize(comparison.arms[0], comparison)])["arms"]
+    assert (arm["forgetting_shipped"], arm["verified_unchanged"]) == (None, [])
+    assert arm["missing"]["forgetting_shipped"] == "measured as a peer and never shipped"
+    assert [task["shipped_unchanged"] for task in arm["runs"][0]["tasks"]] == [None, None]
+
+
+def test_scores_are_shown_where_no_task_counts(tmp_path: Path) -> None:
+    records = [make_record("bolts", floors=make_floors(99.0), accuracy=97.5)]
+    page = page_of(tmp_path, make_run(tmp_path / "run", records))
+    assert page.row("run")[2] == "–"
+    assert page.row("bolts*")[-2:] == ["99.0", "97.5"]
 
 
 def test_arms_are_drawn_over_their_bytes(tmp_path: Path) -> None:
