@@ -167,12 +167,12 @@ class AdaPrefixPP:
 
 
 def _check_candidates(config: RunConfig) -> None:
-    if config.generator.guidance == "decoder" and config.transfer.candidates < FIRST_GUIDED:
+    if config.generator.guidance != "none" and config.transfer.candidates < FIRST_GUIDED:
         raise ConfigError.at(
             "transfer.candidates",
-            found=f"{config.transfer.candidates} beside generator.guidance=decoder",
-            expected=f"{FIRST_GUIDED} or more: a single task is its own mean",
-            fix="Raise transfer.candidates, or set generator.guidance=distance.",
+            found=f"{config.transfer.candidates} beside generator.guidance={config.generator.guidance}",
+            expected=f"{FIRST_GUIDED} or more: a single task has no rank, and guides nothing",
+            fix="Raise transfer.candidates, or set generator.guidance=none.",
         )
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecl.generators import decoder_loss, distance_loss, guidance_weight, paper_loss
-from edgecl.similarity import Placement, place
+from edgecl.similarity import Placement, place, random_distance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +45,10 @@ class EmbeddingGuide:
         if task.relations is None or not task.relations.reliable:
             raise ValueError("a task without reliable relations cannot be guided")
         distances = torch.tensor(tuple(task.relations.distances.values()), dtype=torch.float64)
+        # Fitted, as published, it shrinks with every task until all of them lie in one place.
+        gamma = None if config.guidance == "paper" else random_distance(anchors.shape[1])
         self.placement: Placement = place(
-            anchors.double().cpu().numpy(), distances.numpy(), reliable=True, seed=task.seed
+            anchors.double().cpu().numpy(), distances.numpy(), reliable=True, seed=task.seed, gamma=gamma
         )
         self._anchors, self._distances = anchors, distances.float()
         self._guide = torch.from_numpy(self.placement.embedding).float()

@@ -8,7 +8,7 @@ from edgecl.similarity.distances import Normalization, task_distances
 from edgecl.similarity.estimate import Similarity, estimate, estimate_predictions
 from edgecl.similarity.evidence import LogEvidence, log_evidence
 from edgecl.similarity.methods import METHODS, FeatureMethod, Method
-from edgecl.similarity.placement import Placement, place
+from edgecl.similarity.placement import Placement, place, random_distance
 from edgecl.similarity.predictions import leep
 from edgecl.similarity.refusal import Refusal
 from edgecl.similarity.spectrum import FeatureSpectrum, feature_spectrum
@@ -36,5 +36,6 @@ __all__ = [
     "log_evidence",
     "place",
     "principal_eigenvector",
+    "random_distance",
     "task_distances",
 ]

@@ -66,7 +66,8 @@ def place(
         reliable: Whether the distances mean something; if not, all count as 1.
         seed: The same seed gives the same embedding.
         rho: How strongly the embedding is drawn to the near known ones, relative to one distance.
-        gamma: Fixed to this; fitted if absent and there are two known tasks or more.
+        gamma: Fixed to this; fitted if absent and there are two known tasks or more. The fit prefers small ones, so
+            that tasks which are placed one after another come closer and closer.
 
     Raises:
         DataError: Shapes do not fit, or a number is not finite or a distance not positive.
@@ -76,13 +77,17 @@ def place(
     asked = distances if reliable else np.ones_like(distances)
     count, width = anchors.shape
     if count < 2:
-        # Two points of a standard normal of E dimensions are sqrt(2 E) apart.
-        length = math.sqrt(2.0 * width) if gamma is None else gamma
+        length = random_distance(width) if gamma is None else gamma
         return Placement(_beside(anchors, asked * length, random), length)
     centre = _near_weights(asked) @ anchors
     problem = _Problem(anchors, asked, centre, rho, gamma)
     start = centre + _START_NOISE * random.standard_normal(width)
     return Placement(*_solve(problem, start))
+
+
+def random_distance(width: int) -> float:
+    """Return how far two embeddings [E] that are drawn at random are apart: sqrt(2 E)."""
+    return math.sqrt(2.0 * width)
 
 
 def _beside(
@@ -121,7 +126,7 @@ def _typical_length(anchors: NDArray[np.float64]) -> float:
     """Return the median distance between known embeddings; what is expected of random ones where that is 0."""
     first, second = np.triu_indices(len(anchors), k=1)
     median = float(np.median(np.linalg.norm(anchors[first] - anchors[second], axis=1)))
-    return median or math.sqrt(2.0 * anchors.shape[1])
+    return median or random_distance(anchors.shape[1])
 
 
 def _residuals(problem: _Problem) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:

@@ -8,6 +8,7 @@ import torch
 from edgecl.errors import ConfigError
 from edgecl.methods import NewTask, Relations
 from edgecl.methods.adaprefix_pp import AdaPrefixPP, GeneratedTask
+from edgecl.methods.guide import EmbeddingGuide
 from tests.edgecl.factories import DIMENSIONS, changed, learn, make_new_task, make_settings, trained
 
 MODES = ("distance", "decoder", "paper")
@@ -179,15 +180,25 @@ def test_weights_of_a_growing_task_cannot_be_guided() -> None:
         make_method("distance", **RECURRENT | GROWING)
 
 
-@pytest.mark.parametrize("mode", ["distance", "paper"])
-def test_one_candidate_alone_can_guide(mode: str) -> None:
-    learner = begin(make_method(mode, drift_weight=0.0), make_guided(a=0.5))
-    with torch.no_grad():
-        learner.embedding.add_(1.0)
-    assert learner.penalty(torch.optim.AdamW(learner.module_parameters()), 0) is not None
-
-
-def test_one_candidate_alone_cannot_be_decoded() -> None:
-    settings = make_settings("adaprefix++", guidance="decoder", task_embedding="vector")
-    with pytest.raises(ConfigError, match="transfer.candidates: found 1 beside generator.guidance=decoder"):
+@pytest.mark.parametrize("mode", MODES)
+def test_one_candidate_alone_guides_nothing_and_is_refused(mode: str) -> None:
+    settings = make_settings("adaprefix++", guidance=mode, task_embedding="vector")
+    with pytest.raises(ConfigError, match=f"transfer.candidates: found 1 beside generator.guidance={mode}"):
         AdaPrefixPP(changed(settings, transfer={"candidates": 1}), DIMENSIONS)
+
+
+def gamma_of(mode: str) -> float:
+    """Return what a distance of 1 stands for among three random embeddings."""
+    settings = make_settings("adaprefix++", guidance=mode, task_embedding="vector")
+    anchors = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
+    guide = EmbeddingGuide(make_guided(), anchors, settings.generator, encode=lambda each: each, decoder=None)
+    return guide.placement.gamma
+
+
+@pytest.mark.parametrize("mode", ["distance", "decoder"])
+def test_a_distance_of_one_is_that_of_two_random_embeddings(mode: str) -> None:
+    assert gamma_of(mode) == 8.0
+
+
+def test_as_published_the_length_of_a_distance_is_fitted() -> None:
+    assert gamma_of("paper") < 7.0

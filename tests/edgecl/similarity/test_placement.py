@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecl.errors import DataError
-from edgecl.similarity import Placement, place
+from edgecl.similarity import Placement, place, random_distance
 
 CORNERS = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 3.0]])
 TO_1_1 = np.sqrt([2.0, 10.0, 5.0])
@@ -128,3 +128,15 @@ def test_distances_that_cannot_be_kept_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=said):
         placed(anchors, distances)
+
+
+def test_tasks_that_are_placed_one_after_another_keep_their_distance() -> None:
+    random = np.random.default_rng(0)
+    length = random_distance(32)
+    known = random.standard_normal((2, 32))
+    for seed in range(20):
+        distances = np.exp(0.3 * random.standard_normal(len(known)))
+        found = place(known, distances, reliable=True, seed=seed, gamma=length)
+        known = np.vstack([known, found.embedding])
+    pairs = np.linalg.norm(known[:, None] - known, axis=2)[np.triu_indices(len(known), 1)]
+    assert 0.5 * length < np.median(pairs) < 1.5 * length
