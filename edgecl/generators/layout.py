@@ -61,7 +61,10 @@ def prefix_plan(
     """
     if length < 1:
         raise ConfigError.at(
-            "prefix_length", found=str(length), expected="1 or more", fix="Generate prefixes of some length."
+            "method.prefix_length",
+            found=str(length),
+            expected="1 or more",
+            fix="Generate prefixes of some length.",
         )
     if dimensions.heads * dimensions.head_dim != dimensions.width:
         raise BackboneError.at(
@@ -83,7 +86,7 @@ def adapter_plan(dimensions: Dimensions, *, rank: int) -> RowPlan:
     """
     if not 1 <= rank <= dimensions.width:
         raise ConfigError.at(
-            "rank",
+            "method.rank",
             found=str(rank),
             expected=f"1 to {dimensions.width}",
             fix="Generate adapters of such a rank.",

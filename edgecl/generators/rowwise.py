@@ -22,7 +22,7 @@ STARTING_TASKS = 16
 
 @dataclass(frozen=True, slots=True)
 class RowwiseConfig:
-    """Sizes and variant of a row-wise hypernetwork; the defaults are those of the published AdaPrefix++.
+    """Sizes and variant of a row-wise hypernetwork; the sizes are those of the published AdaPrefix++.
 
     Attributes:
         task_embedding: `row`: a task has an embedding for each of its rows, as published. `vector`: it has one, and a
@@ -55,10 +55,10 @@ class RowwiseConfig:
         """
         if self.layer_embedding == "onehot" and self.layer_size < dimensions.layers:
             raise ConfigError.at(
-                "layer_size",
-                found=str(self.layer_size),
+                "generator.layer_embedding",
+                found=f"onehot, with {self.layer_size} places",
                 expected=f"{dimensions.layers} or more, a place for each block",
-                fix="Raise it, or let the layer embedding be learned.",
+                fix="Set generator.layer_embedding=first_task: then it is learned.",
             )
         if not 1 <= self.factor <= dimensions.width:
             raise ConfigError.at(

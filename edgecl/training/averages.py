@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SMALLEST_DISTANCE = 1e-12
 AVERAGED = 16
-"""Tasks that count: at any rate worth using, those before have faded."""
+"""Tasks that count: at the default rate those before have faded (to 3 in 100,000)."""
 
 
 def averaged(run: Run, *, rate: float) -> TaskTensors:
