@@ -29,6 +29,14 @@ LEAST_GAIN = 3.0
 
 PREFIX_LENGTH: dict[Modality, int] = {"image": 10, "text": 4}
 
+PAGE = "docs/training.md"
+"""Lists all keys."""
+
+OF_THE_DRIFT_LOSS = ("drift", "drift_targets", "drift_tasks", "lookahead", "interval_drift")
+OF_PREFIXES = ("attention", "first_prefix")
+SIZE_OF: dict[Modality, str] = {"image": "image_size", "text": "max_tokens"}
+"""The setting of the backbone that inputs of this kind alone have."""
+
 
 class BackboneConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Which backbone, and how it reads its inputs.
@@ -132,7 +140,7 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         start: `identity`, `average` (always the running average of the latest tasks), or `gated` (earlier modules where
             they are measurably better for the new items). If absent `gated` for AdaPrefix, `identity` for other
-            methods and for tasks that learn alone or jointly.
+            methods, for heads alone, and for tasks that learn alone or jointly.
         proposal: What the gate is asked about: the running `average`, a `mixture` of earlier tasks by how near they
             are, or each of the `candidates` (`tasks`).
         average_rate: How far the average moves to each task; 1.0 is the task before alone.
@@ -248,9 +256,10 @@ def resolve(config: RunConfig, modality: Modality) -> RunConfig:
     """Return the configuration with every default that depends on the modality or the method filled in.
 
     Raises:
-        ConfigError: Settings that cannot both be meant.
+        ConfigError: Settings that cannot both be meant, or mean nothing for the modality.
     """
     _refuse_contradictions(config)
+    _refuse_other_size(config.backbone, modality)
     method = config.method
     if method.prefix_length is None:
         method = msgspec.structs.replace(method, prefix_length=PREFIX_LENGTH[modality])
@@ -289,12 +298,81 @@ def _refuse_contradictions(config: RunConfig) -> None:
             expected="items that are held back, on which a better epoch can be seen",
             fix="Set training.validation_fraction, such as 0.1.",
         )
+    if config.evaluation.class_incremental and config.method.name == "lora":
+        raise ConfigError.at(
+            "evaluation.class_incremental",
+            found="true, with method.name=lora",
+            expected="a method that keeps what every task learned, so that all of them can be asked",
+            fix="Leave it out: a peer is measured on each task's own items.",
+        )
+
+
+def _refuse_other_size(backbone: BackboneConfig, modality: Modality) -> None:
+    """Refuse the size of inputs that the backbone does not read."""
+    for other, key in SIZE_OF.items():
+        if other != modality and (found := getattr(backbone, key)) is not None:
+            raise ConfigError.at(
+                f"backbone.{key}",
+                found=f"{found}, but {backbone.source} reads {modality}s",
+                expected=f"a backbone that reads {other}s",
+                fix=f"Leave backbone.{key} out; the size of its inputs is backbone.{SIZE_OF[modality]}.",
+            )
+
+
+def refuse_meaningless(config: RunConfig) -> None:
+    """Do nothing if every setting of a new run is heard; a run that was begun with others may go on.
+
+    Raises:
+        ConfigError: A key is not at its default and would be passed over.
+    """
+    method, generator, start = config.method, config.generator, config.transfer.start
+    if generator.architecture == "recurrent" and generator.recurrent_mode == "grow":
+        _refuse_changed(
+            generator,
+            (*OF_THE_DRIFT_LOSS, "drift_weight"),
+            beside="generator.recurrent_mode=grow",
+            expected="a mode in which later tasks train what is shared",
+        )
+    elif generator.drift_weight == 0:
+        weight = "generator.drift_weight"
+        _refuse_changed(generator, OF_THE_DRIFT_LOSS, beside=f"{weight}=0", expected=f"a {weight} above 0")
+    if method.name == "lora":
+        _refuse_changed(method, OF_PREFIXES, beside="method.name=lora", expected="a method that has prefixes")
+    elif method.prefix_length == 0:
+        length = "method.prefix_length"
+        _refuse_changed(method, OF_PREFIXES, beside=f"{length}=0", expected=f"a {length} of 1 or more")
+    has_choice = not (method.jointly or method.alone or start in {None, "identity"})
+    if has_choice and method.rank == 0 and method.prefix_length == 0:
+        raise ConfigError.at(
+            "transfer.start",
+            found=f"{start!r} beside method.rank=0 and method.prefix_length=0",
+            expected="'identity': a head alone takes nothing from earlier tasks",
+            fix="Set transfer.start=identity, or train adapters or prefixes.",
+        )
+
+
+def _refuse_changed(
+    table: GeneratorConfig | MethodConfig, keys: tuple[str, ...], *, beside: str, expected: str
+) -> None:
+    """Refuse keys of a table that are not at their defaults, beside a setting that makes them mean nothing."""
+    name = "generator" if isinstance(table, GeneratorConfig) else "method"
+    default = type(table)()
+    for key in keys:
+        found, usual = getattr(table, key), getattr(default, key)
+        if found != usual:
+            raise ConfigError.at(
+                f"{name}.{key}",
+                found=f"{found!r} beside {beside}",
+                expected=expected,
+                fix=f"Leave {name}.{key} {'out' if usual is None else f'at {usual!r}'}, or change the other setting.",
+            )
 
 
 def _default_start(method: MethodConfig) -> Start:
     """Return where tasks start: the gate was measured with AdaPrefix; alone or jointly no task is an earlier one."""
+    has_modules = method.rank or method.prefix_length
     asks = method.name == "adaprefix" and not (method.alone or method.jointly or method.prefix_hidden)
-    return "gated" if asks else "identity"
+    return "gated" if asks and has_modules else "identity"
 
 
 def read_config(path: Path | None, *, overrides: dict[str, Any], arm: str | None = None) -> RunConfig:
@@ -313,7 +391,7 @@ def read_config(path: Path | None, *, overrides: dict[str, Any], arm: str | None
         known = tree.get(table)
         tree[table] = known | value if isinstance(known, dict) and isinstance(value, dict) else value
     where = "options" if path is None else str(path)
-    return build_settings(RunConfig, tree, overrides=overrides, where=where)
+    return build_settings(RunConfig, tree, overrides=overrides, where=where, page=PAGE)
 
 
 def known_keys() -> tuple[str, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,7 +45,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def build_settings(
-    kind: type[Settings], tree: dict[str, Any], *, overrides: Mapping[str, Any], where: str
+    kind: type[Settings],
+    tree: dict[str, Any],
+    *,
+    overrides: Mapping[str, Any],
+    where: str,
+    page: str | None = None,
 ) -> Settings:
     """Return settings from a tree of tables, with single keys overridden.
 
@@ -53,26 +59,55 @@ def build_settings(
         tree: Its tables; changed by the overrides.
         overrides: Values by dotted key, such as `{"training.epochs": "3"}`; text is converted to the key's type.
         where: What the tree was read from, for messages.
+        page: The page of the documentation that lists all keys, for messages; None lets them list the keys themselves.
 
     Raises:
         ConfigError: An unknown key, or a value of the wrong type or range; names the key.
     """
+    known = known_keys(kind)
+    for key in _unknown_keys(tree, known):
+        raise ConfigError(f"{where}, {key}: no such key. {_way_to_keys(key, known, page)}")
     for key, value in overrides.items():
-        _set(tree, key, value, known_keys(kind))
+        if key not in known:
+            raise ConfigError(f"--set {key}: no such key. {_way_to_keys(key, known, page)}")
+        _set(tree, key, value)
     try:
         settings = msgspec.convert(tree, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}. Known keys: {', '.join(known_keys(kind))}") from error
-    for key in known_keys(kind):
+        raise ConfigError(f"{where}: {str(error).replace('`$.', '`')}") from error
+    for key in known:
         value = attrgetter(key)(settings)
         if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"{where}: Expected a finite number, got {value} - at `$.{key}`")
+            raise ConfigError(f"{where}: Expected a finite number, got {value} - at `{key}`")
     return settings
 
 
-def _set(tree: dict[str, Any], key: str, value: Any, known: tuple[str, ...]) -> None:
-    if key not in known:
-        raise ConfigError(f"--set {key}: no such key. Known keys: {', '.join(known)}")
+def _unknown_keys(tree: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[str]:
+    """Yield the keys of a tree of tables that no setting has, dotted."""
+    tables = {key.partition(".")[0] for key in known}
+    for name, value in tree.items():
+        keys = [f"{name}.{key}" for key in value] if isinstance(value, dict) and value else [name]
+        yield from (key for key in keys if key not in known and key not in tables)
+
+
+def _way_to_keys(key: str, known: tuple[str, ...], page: str | None) -> str:
+    """Return the sentences that lead from a key that there is not to those there are."""
+    nearest = _nearest(key, known)
+    question = "" if nearest is None else f"Did you mean {nearest}? "
+    return question + (f"Known keys: {', '.join(known)}" if page is None else f"{page} lists all keys")
+
+
+def _nearest(key: str, known: tuple[str, ...]) -> str | None:
+    """Return the known key that was probably meant, by its name in whatever table or as a whole, if any."""
+    tables: dict[str, list[str]] = {}
+    for each in known:
+        tables.setdefault(each.rpartition(".")[2], []).append(each)
+    names = get_close_matches(key.rpartition(".")[2], tables, n=1, cutoff=0.7)
+    found = get_close_matches(key, tables[names[0]], n=1, cutoff=0) if names else []
+    return next(iter(found or get_close_matches(key, known, n=1, cutoff=0.8)), None)
+
+
+def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     *tables, name = key.split(".")
     for table in tables:
         tree = tree.setdefault(table, {})

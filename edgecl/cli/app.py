@@ -82,8 +82,10 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("edgecl: stopped", err=True)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        # Outside its standalone mode click raises Abort from what stopped it, which may bear a note of the command.
+        notes = getattr(stop.__cause__ or stop, "__notes__", ())
+        click.echo("; ".join(["edgecl: stopped", *notes]), err=True)
         sys.exit(130)
     except Exception as error:
         if (code := _exit_code(error)) is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -55,6 +57,17 @@ def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
 def note(message: str) -> None:
     """Print a line for people to standard error."""
     click.echo(message, err=True)
+
+
+@contextmanager
+def going_on_when_repeated(record: Path) -> Iterator[None]:
+    """Let a stop by the user say that the same command goes on, where this file shows that there is a training."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if record.exists():
+            stop.add_note("the same command goes on with this training")
+        raise
 
 
 def size(count_bytes: float) -> str:

@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecl.arms import arm_names, arm_summary
-from edgecl.cli.output import TrainingConsole, json_option, print_facts, print_json, print_table
+from edgecl.cli.output import (
+    TrainingConsole,
+    going_on_when_repeated,
+    json_option,
+    print_facts,
+    print_json,
+    print_table,
+)
 from edgecl.cli.settings_option import parse_settings, settings_option
 
 if TYPE_CHECKING:
     from edgecl.training.run import Run
     from edgecl.training.train import TrainingReport
 
+DEFAULT_METHOD = "gated"
 EXAMPLES = """\b
 Examples:
   edgecl train --stream shop-floor.toml --out runs/shop-floor
@@ -32,6 +40,8 @@ and label, or an .npz file; with train/ and test/ parts, or split by the seed:
   name = "signs"
   data = "data/signs"
 
+docs/training.md lists all settings, for --set and --config.
+
 The same command continues a run that was stopped."""
 
 
@@ -45,7 +55,11 @@ The same command continues a run that was stopped."""
 @click.option(
     "--backbone", help="edgecl/NAME, a local transformers folder, or a hub name.  [default: edgecl/vit-64]"
 )
-@click.option("--method", metavar="NAME", help="How tasks are learned, see --list-methods.  [default: gated]")
+@click.option(
+    "--method",
+    metavar="NAME",
+    help=f"How tasks are learned, see --list-methods.  [default: {DEFAULT_METHOD}]",
+)
 @click.option("--image-size", type=int, help="Side of the input in pixels.  [default: the checkpoint's own]")
 @click.option("--seed", type=int, help="Of splits, starts and batches.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")
@@ -86,9 +100,10 @@ def train(
 def _print_methods(as_json: bool) -> None:
     methods = {name: arm_summary(name) for name in arm_names()}
     if as_json:
-        print_json({"methods": methods})
-    else:
-        print_facts("methods", tuple(methods.items()))
+        print_json({"methods": methods, "default": DEFAULT_METHOD})
+        return
+    marks = {DEFAULT_METHOD: "  [default]"}
+    print_facts("methods", [(name, said + marks.get(name, "")) for name, said in methods.items()])
 
 
 def _print_trained(trained: Run, as_json: bool) -> None:
@@ -117,11 +132,13 @@ def _train_stream(
         raise click.UsageError(
             "Give --stream FILE (or --task NAME=DATA) and --out RUN to train, or RUN and --task NAME=DATA to add a task"
         )
-    from edgecl.config import read_config
+    from edgecl.config import read_config, refuse_meaningless
     from edgecl.streams import StreamSpec, parse_task_option, read_stream
     from edgecl.training.train import train_stream
 
     config = read_config(options["config"], overrides=_overrides(options), arm=options["method"])
+    if not (out / "run.json").exists():  # a run goes on with what an earlier version let pass
+        refuse_meaningless(config)
     specs = (
         read_stream(stream)
         if stream
@@ -154,6 +171,7 @@ def _reports(run: Path, options: dict[str, Any]) -> Iterator[TrainingReport]:
     from edgecl.training.logs import Reports, TrainingLogs
 
     with ExitStack() as entered:
+        entered.enter_context(going_on_when_repeated(run / "run.json"))
         reports: list[TrainingReport] = []
         if _speaks():
             if options["tensorboard"]:

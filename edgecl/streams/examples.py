@@ -90,9 +90,7 @@ def some_of(names: Sequence[str], *, limit: int = NAMED_IN_MESSAGES) -> str:
 
 def unreadable(path: Path, error: OSError) -> DataError:
     """Return the error to raise for a file or folder that the operating system does not hand out."""
-    return DataError.at(
-        path,
-        found=error.strerror or str(error),
-        expected="a readable file or folder",
-        fix="Check that it is there, its permissions, and where its links lead.",
+    return DataError(
+        f"{path}: cannot be read ({error.strerror or error}). "
+        "Check that it is there, its permissions, and where its links lead."
     )

@@ -145,12 +145,8 @@ def _load_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError.at(
-            path,
-            found=error.strerror or str(error),
-            expected="a readable file",
-            fix="Check the path of the stream.",
-        ) from error
+        reason = error.strerror or str(error)
+        raise ConfigError(f"{path}: cannot be read ({reason}). Check the path of the stream.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError.at(
             path, found=str(error), expected="TOML in UTF-8", fix="Mend the file."

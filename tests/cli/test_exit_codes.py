@@ -36,7 +36,9 @@ def test_1_the_run_is_damaged(image_field: Field, tmp_path: Path, call: Call) ->
 def test_1_a_task_of_the_run_is_damaged(image_field: Field, tmp_path: Path, call: Call) -> None:
     run = image_field.copy_run(tmp_path)
     (run.task_folder("hues") / "task.json").write_text('{"name": "hues"}', encoding="utf-8")
-    assert_refused(call("export", run.folder, "--out", tmp_path / "bundle"), 1, "task.json: damaged")
+    assert_refused(
+        call("export", run.folder, "--out", tmp_path / "bundle"), 1, "task.json: not as this edgecl writes it"
+    )
 
 
 def test_1_the_folder_is_no_run(tmp_path: Path, call: Call) -> None:
@@ -73,7 +75,7 @@ def test_2_wrong_usage(arguments: list[str], call: Call) -> None:
 
 def test_2_an_unknown_setting(tmp_path: Path, call: Call) -> None:
     called = call("train", "--task", "a=b.npz", "--out", tmp_path / "run", "--set", "training.epoch=3")
-    assert_refused(called, 2, "--set training.epoch: no such key. Known keys: ", "training.epochs")
+    assert_refused(called, 2, "--set training.epoch: no such key. Did you mean training.epochs?")
     assert not (tmp_path / "run").exists()
 
 
@@ -178,6 +180,31 @@ def test_130_interrupted(
     called = call("export", image_field.run.folder, "--out", tmp_path / "bundle")
     assert_refused(called, 130, "stopped")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_130_a_training_that_was_begun_can_be_continued(
+    image_field: Field, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgecl.training.one_task.train_lessons", interrupt)
+    stream = ("--stream", image_field.stream, "--out", tmp_path / "run")
+    called = call("train", "--backbone", image_field.backbone, *stream)
+    assert_refused(called, 130, "stopped; the same command goes on with this training")
+
+
+def test_130_a_training_that_was_not_begun_has_nothing_to_go_on_with(
+    image_field: Field, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgecl.training.train.check_all", interrupt)
+    stream = ("--stream", image_field.stream, "--out", tmp_path / "run")
+    called = call("train", "--backbone", image_field.backbone, *stream)
+    assert called.code == 130
+    assert called.err.endswith("edgecl: stopped\n")
 
 
 def test_an_error_that_nobody_foresaw_keeps_its_traceback(

@@ -113,16 +113,21 @@ def test_the_methods_are_listed_one_a_line(call: Call) -> None:
     title, *lines = call("train", "--list-methods").out.splitlines()
     assert title == "methods"
     assert [line.split()[0] for line in lines] == list(arm_names())
+    assert [line.split()[0] for line in lines if line.endswith("  [default]")] == ["gated"]
     assert lines[0].endswith("  Adapters and prefixes of a task's own, each task learned for itself.")
 
 
 def test_the_methods_are_listed_as_json(call: Call) -> None:
     expected = {name: arm_summary(name) for name in arm_names()}
-    assert call("train", "--list-methods", "--json").json == {"methods": expected}
+    assert call("train", "--list-methods", "--json").json == {"methods": expected, "default": "gated"}
 
 
 def test_help_of_train_says_where_the_methods_are_listed(call: Call) -> None:
     assert "see --list-methods" in call("train", "--help").out
+
+
+def test_help_of_train_says_where_the_settings_are_listed(call: Call) -> None:
+    assert "docs/training.md lists all settings, for --set and --config" in call("train", "--help").out
 
 
 def test_help_takes_less_than_half_a_second() -> None:

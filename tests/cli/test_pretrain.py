@@ -97,7 +97,7 @@ def test_a_recipe_without_its_teacher_is_refused(call: Call, tmp_path: Path) -> 
 
 def test_data_that_are_not_there_are_refused(call: Call, recipe: Path, tmp_path: Path) -> None:
     called = call("pretrain", recipe, "--data", tmp_path / "nothing", "--out", tmp_path / "out", *QUICK)
-    assert_refused(called, 2, "nothing: found No such file or directory")
+    assert_refused(called, 2, "nothing: cannot be read (No such file or directory)")
 
 
 def test_a_teacher_that_is_not_there_is_refused(call: Call, tmp_path: Path) -> None:

@@ -16,6 +16,13 @@ QUICK = (
     *("--set", "method.prefix_length=1"),
 )
 
+SILENT_DRIFT = (
+    *("--method", "adaprefix++"),
+    *("--set", "generator.drift_weight=0"),
+    *("--set", "generator.drift=sq"),
+)
+"""The form of a loss that has no weight."""
+
 
 def make_two_tasks(folder: Path) -> Path:
     """Write a stream of two tasks."""
@@ -68,6 +75,27 @@ def test_other_settings_for_the_same_run_are_refused(image_field: Field, tmp_pat
     called = call(*command, "--out", tmp_path / "run", *QUICK, "--set", "training.batch_size=4")
     assert (called.code, called.out) == (1, "")
     assert "training.batch_size was 32, is 4" in called.err
+
+
+def test_a_setting_that_would_be_passed_over_is_refused_before_anything_is_made(
+    image_field: Field, tmp_path: Path, call: Call
+) -> None:
+    command = ("train", "--backbone", image_field.backbone, "--stream", make_two_tasks(tmp_path))
+    called = call(*command, "--out", tmp_path / "run", *SILENT_DRIFT)
+    assert (called.code, called.out) == (2, "")
+    assert "generator.drift: found 'sq' beside generator.drift_weight=0" in called.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_a_setting_that_is_passed_over(
+    image_field: Field, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("train", "--backbone", image_field.backbone, "--stream", make_two_tasks(tmp_path))
+    command = (*command, "--out", tmp_path / "run", *QUICK, *SILENT_DRIFT)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("edgecl.config.refuse_meaningless", lambda _: None)
+        assert call(*command).code == 0
+    assert call(*command).code == 0
 
 
 def test_options_come_before_the_config_file(image_field: Field, tmp_path: Path, call: Call) -> None:

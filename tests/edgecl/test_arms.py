@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgecl.arms import arm_names, arm_summary, read_arm
-from edgecl.config import RunConfig, known_keys, read_config, resolve
+from edgecl.config import RunConfig, known_keys, read_config, refuse_meaningless, resolve
 from edgecl.errors import ConfigError
 from edgecl.methods import METHODS
 from edgecl.training.run import Run
@@ -69,6 +69,11 @@ def test_every_key_of_an_arm_exists(name: str) -> None:
 @every_arm
 def test_an_arm_is_of_a_method_that_there_is(name: str) -> None:
     assert settings(name).method.name in METHODS
+
+
+@every_arm
+def test_every_setting_of_an_arm_is_heard(name: str) -> None:
+    refuse_meaningless(settings(name))
 
 
 def test_the_gated_arm_is_what_is_trained_where_none_is_named() -> None:

@@ -185,7 +185,10 @@ def test_the_encoder_brings_its_own_activation() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (RowwiseConfig(layer_embedding="onehot", layer_size=2), "layer_size: found 2, expected 3 or more"),
+        (
+            RowwiseConfig(layer_embedding="onehot", layer_size=2),
+            "generator.layer_embedding: found onehot, with 2 places, expected 3 or more",
+        ),
         (RowwiseConfig(factor=17), "factor: found 17, expected 1 to 16"),
         (RowwiseConfig(encoder=True), "encoder: found task_embedding 'row', expected 'vector'"),
     ],

@@ -149,7 +149,7 @@ def test_a_damaged_compressed_member_is_refused(tmp_path: Path, compression: int
     raw = bytearray(path.read_bytes())
     raw[place : place + 8] = bytes(8)
     path.write_bytes(raw)
-    with pytest.raises(DataError, match=r"a.npz: found "):
+    with pytest.raises(DataError, match=r"a.npz: (found|cannot be read) "):
         read_arrays(path, classes=None)
 
 

@@ -151,7 +151,7 @@ def test_clean_data_are_loaded_without_a_warning(tmp_path: Path, caplog: pytest.
 
 
 def test_data_that_are_not_there_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere: found No such file or directory"):
+    with pytest.raises(DataError, match="nowhere: cannot be read .No such file or directory"):
         load_task(make_spec(tmp_path / "nowhere"), seed=0)
 
 
@@ -168,5 +168,5 @@ def test_an_image_without_permission_is_refused(tmp_path: Path, monkeypatch: pyt
 
     spec = make_spec(make_folders(tmp_path))
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(DataError, match=r"\.png: found Permission denied"):
+    with pytest.raises(DataError, match=r"\.png: cannot be read .Permission denied"):
         load_task(spec, seed=0)

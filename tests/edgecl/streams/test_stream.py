@@ -111,7 +111,7 @@ def test_a_stream_without_tasks_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_stream_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No such file"):
+    with pytest.raises(ConfigError, match="none.toml: cannot be read .No such file.*Check the path"):
         read_stream(tmp_path / "none.toml")
 
 

@@ -133,7 +133,7 @@ def test_a_table_without_permission_is_refused(tmp_path: Path, monkeypatch: pyte
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(DataError, match=r"a.csv: found Permission denied"):
+    with pytest.raises(DataError, match=r"a.csv: cannot be read .Permission denied"):
         read_table(tmp_path / "a.csv")
 
 
