@@ -21,10 +21,10 @@ Examples:
   edgecl similarity runs/shop-floor --task scratches=data/scratches --method h_loo --json
 
 \b
-A score h_... counts the class differences that the features show, from 0 at chance to the number of classes less
-one. logme is the evidence of linear models, nats per item; leep is what the head of each task says about the new
-classes, nats per item, 0 at most; transrate is the volume of the features that no class fills, nats. "no task" is
-the bare backbone: a task that scores no higher has nothing to give. It has no head, and so no leep."""
+A score h_... counts the class differences that the features show, up to the number of classes less one; h_lwc and
+h_adj are 0 at chance. logme is the evidence of linear models, nats per item; leep is what the head of each task says
+about the new classes, nats per item, 0 at most; transrate is the volume of the features that no class fills, nats.
+"no task" is the bare backbone: a task that scores no higher has nothing to give. It has no head, and so no leep."""
 
 
 @click.command(epilog=EXAMPLES)
@@ -66,7 +66,12 @@ def _in_words(result: Similarity | Refusal) -> str:
 
     if isinstance(result, Refusal):
         return f"no number: {result.reason}"
-    return f"{result.method} {result.value:.3f} ± {result.standard_error:.3f}, {result.n} items"
+    return f"{result.method} {result.value:.3f} {_error(result)}, {result.n} items"
+
+
+def _error(similarity: Similarity) -> str:
+    error = similarity.standard_error
+    return f"± {error:.3f}" if math.isfinite(error) else "± unknown"
 
 
 def _print(compared: NewTask, method: Method) -> None:
@@ -76,10 +81,7 @@ def _print(compared: NewTask, method: Method) -> None:
     sources = compared.sources
     given = {name: each for name, each in sources.items() if isinstance(each, Similarity)}
     if given:
-        rows = [
-            (name, f"{each.value:.3f}", f"± {each.standard_error:.3f}", _beside(each))
-            for name, each in given.items()
-        ]
+        rows = [(name, f"{each.value:.3f}", _error(each), _beside(each)) for name, each in given.items()]
         columns = ("source", method, "s.e.", cross_check_of(method) or "chance")
         print_table(f"{compared.name}: {compared.items} training items", columns, rows)
     if dropped := _dropped(compared):

@@ -62,7 +62,8 @@ def principal_eigenvector(matrix: NDArray[np.float64]) -> Priorities:
 def ahp_ratio(scores: NDArray[np.float64], *, classes: int) -> NDArray[np.float64]:
     """Return the priorities [J] of scores [J] that are compared by their ratios: each score's share of the sum.
 
-    Scores below a millionth of the largest one possible, K - 1, count as that.
+    For H-scores and `transrate`: a logarithm, such as `leep` or `logme`, has no ratios. Scores below a millionth of
+    the largest H-score possible, K - 1, count as that.
 
     Raises:
         DataError: There is no score, or fewer than two classes.

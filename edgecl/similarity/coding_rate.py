@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgecl.similarity.refusal import Refusal
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,6 +23,16 @@ def transrate(spectrum: FeatureSpectrum) -> float:
     0 where all classes have the same rows, or where there is one class. It depends on the scale of the features.
     """
     return _unfilled(spectrum, spectrum.targets)
+
+
+def transrate_score(spectrum: FeatureSpectrum) -> float | Refusal:
+    """Return TransRate, or why it says nothing about these features."""
+    if spectrum.n <= spectrum.width:
+        return Refusal.too_few(
+            f"{spectrum.n} samples of {spectrum.width} features give a transrate that is nearly all chance",
+            least=spectrum.width + 1,
+        )
+    return transrate(spectrum)
 
 
 def transrate_chance(spectrum: FeatureSpectrum) -> float:

@@ -35,7 +35,7 @@ class Comparison:
         spread: Standard deviation of the values across the sources; 0 for fewer than two.
         spread_error: What the spread of sources of the same worth would be, from the differences between the sources
             on each subsample: what a value owes to the items drawn is in all of them and cancels. Infinite for fewer
-            than two sources, and where no item can be left out.
+            than two sources, and where a source has no standard error.
         kendall_tau: How far method and cross-check rank the sources alike, from -1 to 1; 0 for fewer than two.
             None where the method has no cross-check: then there is no verdict on the ranking.
         doubts: Why the ranking is not to be used; empty if it is reliable.
@@ -158,7 +158,7 @@ def _compared(results: Mapping[str, Similarity | Refusal], method: Method) -> Co
 
 
 def _error_of_differences(given: Sequence[Similarity]) -> float:
-    if len(given) < 2 or math.isinf(given[0].widening):
+    if len(given) < 2 or any(math.isinf(similarity.widening) for similarity in given):
         return math.inf
     replicates = np.array([similarity.replicates for similarity in given])  # [sources, subsamples]
     differences = replicates - replicates.mean(axis=0)
@@ -167,6 +167,8 @@ def _error_of_differences(given: Sequence[Similarity]) -> float:
 
 
 def _doubts_of_spread(spread: float, error: float) -> tuple[str, ...]:
+    if math.isinf(error):
+        return ("too few items to say how much the sources would differ by chance",)
     if spread > LEAST_SPREAD * error:
         return ()
     return (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from edgecl.errors import DataError
+from edgecl.errors import ConfigError, DataError
 from edgecl.similarity.ahp import ahp_ratio, ahp_winrate
 from edgecl.similarity.estimate import Similarity
+from edgecl.similarity.methods import METHODS_WITH_RATIOS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,16 +27,22 @@ _TINY = 1e-12
 def task_distances(
     comparison: Comparison, *, normalization: Normalization = "relative"
 ) -> NDArray[np.float64]:
-    """Return the distance of a task to each source [J], around 1, smaller for those that say more about it.
+    """Return the distance of a task to each source [J], smaller for those that say more about it.
 
-    All are 1 where the comparison is not reliable.
+    `relative` ones are around 1, 0.25 to 4; by `ahp_winrate` and `ahp_ratio` they lie between e^-1 = 0.37 and 1. All
+    are 1 where the comparison is not reliable, and where a normalization needs errors that are not known.
 
     Args:
         comparison: Of J sources.
         normalization: `relative` to the other sources and the noise; `ahp_winrate` from a tournament over the
             subsamples; `ahp_ratio` as published, whose contrast fades with the number of sources.
+
+    Raises:
+        ConfigError: `ahp_ratio` of a score that has no ratios: `leep` and `logme` are logarithms.
     """
     given = [result for result in comparison.sources.values() if isinstance(result, Similarity)]
+    if normalization == "ahp_ratio":
+        _check_ratios(given)
     if not comparison.reliable:
         return np.ones(len(comparison.sources))
     values = np.array([similarity.value for similarity in given])
@@ -42,6 +50,8 @@ def task_distances(
         return relative_distances(values, np.array([similarity.standard_error for similarity in given]))
     if normalization == "ahp_ratio":
         return priority_distances(ahp_ratio(values, classes=given[0].classes))
+    if not all(similarity.replicates for similarity in given):
+        return np.ones(len(given))
     replicates = np.array([similarity.replicates for similarity in given])
     return priority_distances(ahp_winrate(replicates).weights)
 
@@ -69,3 +79,14 @@ def priority_distances(weights: NDArray[np.float64], *, steepness: float = 1.0) 
     # Distance exp(-AHP) (Wu et al., 2025).
     distances: NDArray[np.float64] = np.exp(-steepness * weights)
     return distances
+
+
+def _check_ratios(given: Sequence[Similarity]) -> None:
+    for similarity in given:
+        if similarity.method not in METHODS_WITH_RATIOS:
+            raise ConfigError.at(
+                "normalization",
+                found=f"ahp_ratio of {similarity.method}, a logarithm",
+                expected=f"one of {', '.join(METHODS_WITH_RATIOS)}",
+                fix="Use relative or ahp_winrate: they compare differences and ranks.",
+            )

@@ -24,7 +24,7 @@ from edgecl.similarity.methods import (
 from edgecl.similarity.predictions import check_probabilities, leep_chance, leep_score
 from edgecl.similarity.refusal import Refusal
 from edgecl.similarity.spectrum import feature_spectrum
-from edgecl.similarity.subsamples import replicate
+from edgecl.similarity.subsamples import Replicates, replicate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,9 +45,10 @@ class Similarity:
         rank: Components that were used; None for `leep`.
         classes: Classes that were used, K.
         dropped: Labels that were left out, since they have a single sample.
-        replicates: The score of each subsample; the same subsamples for all sources of one task.
+        replicates: The score of each subsample; the same subsamples for all sources of one task. Empty for an `h_raw`
+            that the subsamples are too few for.
         widening: What the deviation of anything over the subsamples is multiplied by to be its standard error;
-            infinite where every class has 2 samples, so that none can be left out.
+            infinite where every class has 2 samples, so that none can be left out, and where there are no replicates.
     """
 
     method: Method
@@ -80,7 +81,8 @@ def estimate(
     """Return the similarity that features show, or why no number can be given.
 
     Columns are standardised first. The standard error comes from stratified subsamples without replacement:
-    a resample with replacement holds rows twice, which the score takes for structure.
+    a resample with replacement holds rows twice, which the score takes for structure. Where the subsamples are too few
+    for a score, only `h_raw` is given, with an infinite error.
 
     Args:
         features: [n, D] of a float type.
@@ -100,7 +102,7 @@ def estimate(
         return spectrum
     value = score(spectrum, method)
     if isinstance(value, Refusal):
-        return value
+        return value.for_an_error(fraction, classes=spectrum.classes)
 
     def measure(positions: NDArray[np.int64]) -> float | Refusal:
         part = feature_spectrum(features[positions], labels[positions])
@@ -110,7 +112,10 @@ def estimate(
         measure, labels, dropped=spectrum.dropped, subsamples=subsamples, fraction=fraction, seed=seed
     )
     if isinstance(replicates, Refusal):
-        return replicates
+        if method != "h_raw":
+            return replicates
+        # Published guidance goes by the raw value alone: it acts wherever the whole has one.
+        replicates = Replicates((), math.inf)
     return Similarity(
         method=method,
         value=value,
@@ -159,7 +164,7 @@ def estimate_predictions(
 
     value = measure(items.positions)
     if isinstance(value, Refusal):
-        return value
+        return value.for_an_error(fraction, classes=items.classes)
     replicates = replicate(
         measure, labels, dropped=items.dropped, subsamples=subsamples, fraction=fraction, seed=seed
     )

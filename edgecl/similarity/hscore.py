@@ -121,8 +121,8 @@ def _unshrunk_refusal(spectrum: FeatureSpectrum, method: HScore) -> Refusal | No
     if spectrum.source == HALF:
         return Refusal(f"{method} of half-precision features is their rounding; use h_lwc")
     if spectrum.rank >= spectrum.n - 1:
-        return Refusal(
-            f"{spectrum.n} samples of {spectrum.width} features give the same {method} for every task: "
-            f"it takes more than {spectrum.width + 1} samples, or use h_lwc"
+        return Refusal.too_few(
+            f"{spectrum.n} samples of {spectrum.width} features give the same {method} for every task",
+            least=spectrum.width + 2,
         )
     return None

@@ -82,14 +82,34 @@ def check_features(features: NDArray[np.floating], labels: NDArray[np.integer], 
 def draw_items(labels: NDArray[np.integer], *, seed: int) -> NDArray[np.int64]:
     """Return the ascending positions of a stratified draw: min(all, max(1000, 50 K), 4000) of the items.
 
-    Where that would leave less than two items per class, 2 K are drawn.
+    Where that would leave less than two items per class, 2 K are drawn. A class that has two items keeps two, however
+    small its share is.
     """
     classes = len(np.unique(labels))
     wanted = max(min(max(LEAST_ITEMS, ITEMS_PER_CLASS * classes), MOST_ITEMS), LEAST_PER_CLASS * classes)
     if wanted >= len(labels):
         return np.arange(len(labels))
     names = [str(label) for label in labels.tolist()]
-    return np.array(proportional_subset(names, count=wanted, seed=seed), dtype=np.int64)
+    drawn = np.array(proportional_subset(names, count=wanted, seed=seed), dtype=np.int64)
+    return _with_pairs(labels, drawn, seed=seed)
+
+
+def _with_pairs(labels: NDArray[np.integer], drawn: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
+    """Return a draw of as many items, with two of each class that has two; the largest classes make room."""
+    found, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    quotas = np.bincount(codes[drawn], minlength=len(found))
+    raised = np.maximum(quotas, np.minimum(counts, LEAST_PER_CLASS))
+    if (raised == quotas).all():
+        return drawn
+    while raised.sum() > len(drawn):
+        raised[raised.argmax()] -= 1
+    # The items of a class are drawn without regard to the others, so one by one the classes keep what they had.
+    positions = [np.flatnonzero(codes == code) for code in range(len(found))]
+    kept = [
+        each[list(proportional_subset([str(label)] * len(each), count=int(count), seed=seed))]
+        for label, each, count in zip(found.tolist(), positions, raised, strict=True)
+    ]
+    return np.sort(np.concatenate(kept))
 
 
 def draw_subsample(

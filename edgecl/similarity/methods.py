@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
-from edgecl.similarity.coding_rate import transrate, transrate_chance
+from edgecl.similarity.coding_rate import transrate_chance, transrate_score
 from edgecl.similarity.evidence import evidence_alone, logme
-from edgecl.similarity.hscore import HScore, h_chance, h_score
+from edgecl.similarity.hscore import H_SCORES, HScore, h_chance, h_score
 
 if TYPE_CHECKING:
     from edgecl.similarity.refusal import Refusal
@@ -21,12 +21,14 @@ Method = Literal[FeatureMethod, "leep"]
 FEATURE_METHODS: tuple[FeatureMethod, ...] = get_args(FeatureMethod)
 METHODS: tuple[Method, ...] = tuple(sorted(get_args(Method)))
 DEFAULT_METHOD: FeatureMethod = "h_lwc"
+METHODS_WITH_RATIOS: tuple[Method, ...] = (*H_SCORES, "transrate")
+"""Scores with a zero that means nothing was said, so that one can be a multiple of another."""
 
 
 def score(spectrum: FeatureSpectrum, method: FeatureMethod) -> float | Refusal:
     """Return the score of a method, or why it says nothing about these features."""
     if method == "transrate":
-        return transrate(spectrum)
+        return transrate_score(spectrum)
     return logme(spectrum) if method == "logme" else h_score(spectrum, method)
 
 

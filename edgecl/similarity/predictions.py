@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PERMUTATIONS = 20
+_LEAST_PER_SOURCE_CLASS = 2
 
 
 def leep(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
@@ -46,10 +47,11 @@ def leep_score(probabilities: NDArray[np.floating], labels: NDArray[np.integer])
     items, classes = probabilities.shape
     if len(np.unique(labels)) < 2:
         return Refusal(f"{items} samples of one class: there is nothing to tell apart")
-    if items <= classes:
-        return Refusal(
-            f"{items} samples for the {classes} classes of the source: with one for each, leep is 0 for every task. "
-            f"It takes more than {classes} samples, or use h_lwc"
+    least = _LEAST_PER_SOURCE_CLASS * classes
+    if items < least:
+        return Refusal.too_few(
+            f"{items} samples for the {classes} classes of the source are too few to count which labels each goes with",
+            least=least,
         )
     return leep(probabilities, labels)
 

@@ -60,7 +60,8 @@ def replicate(
         positions = kept[draw_subsample(labels[kept], fraction=fraction, random=random)]
         value, drawn = measure(positions), len(positions)
         if isinstance(value, Refusal):
-            return Refusal(f"no standard error: of the subsamples, {value.reason}")
+            reason = value.for_an_error(fraction, classes=len(np.unique(labels[kept]))).reason
+            return Refusal(f"no standard error: of the subsamples, {reason}")
         values.append(value)
     # Delete-d jackknife (Shao and Wu, 1989): subsamples share most items and so vary less than samples would.
     left_out = len(kept) - drawn

@@ -273,12 +273,29 @@ def test_classes_with_a_single_item_are_left_out_by_name(
     assert [(source["n"], source["classes"]) for source in printed.json["sources"]] == [(8, 2)] * 4
 
 
+def test_a_rare_class_of_several_items_is_not_left_out(
+    image_field: Field, tmp_path: Path, call: Call
+) -> None:
+    data = make_parted(tmp_path / "rare.npz", [3] * 2000 + [5] * 2000 + [7] * 2)
+    shown = call("similarity", image_field.run.folder, "--task", f"rare={data}")
+    assert shown.out.startswith("rare: 1000 training items")
+    assert "left out" not in shown.out
+
+
 def test_an_error_that_is_not_known_is_null(image_field: Field, tmp_path: Path, call: Call) -> None:
     data = make_image_data(tmp_path / "pairs.npz", items=6, classes=2)
     called = call("similarity", image_field.run.folder, "--task", f"pairs={data}", "--json")
     assert [source["standard_error"] for source in called.json["sources"]] == [None] * 4
     assert called.json["spread_error"] is None
     assert called.json["reliable"] is False
+
+
+def test_an_error_that_is_not_known_is_said_in_words(image_field: Field, tmp_path: Path, call: Call) -> None:
+    data = make_image_data(tmp_path / "pairs.npz", items=6, classes=2)
+    shown = call("similarity", image_field.run.folder, "--task", f"pairs={data}").out
+    assert "± unknown" in shown
+    assert "not reliable: too few items to say how much the sources would differ by chance" in shown
+    assert "inf" not in shown
 
 
 def test_a_run_without_a_task_has_nothing_to_compare_with(

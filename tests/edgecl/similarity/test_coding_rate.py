@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecl.similarity.coding_rate import transrate, transrate_chance
+from edgecl.similarity.coding_rate import transrate, transrate_chance, transrate_score
+from edgecl.similarity.refusal import Refusal
 from tests.edgecl.similarity.factories import make_features, spectrum_of
 
 
@@ -53,3 +54,12 @@ def test_transrate_of_noise_is_that_of_permuted_labels() -> None:
 def test_most_of_transrate_is_chance_with_fewer_items_than_the_features_are_wide() -> None:
     spectrum = spectrum_of(*make_features(items=40, width=60, classes=4, gap=1.0))
     assert transrate_chance(spectrum) > 0.5 * transrate(spectrum)
+
+
+def test_no_more_items_than_the_features_are_wide_have_no_transrate() -> None:
+    assert transrate_score(spectrum_of(*make_features(items=60, width=60))) == Refusal(
+        "60 samples of 60 features give a transrate that is nearly all chance: it takes 61 samples, or use h_lwc",
+        least=61,
+    )
+    spectrum = spectrum_of(*make_features(items=61, width=60))
+    assert transrate_score(spectrum) == transrate(spectrum)

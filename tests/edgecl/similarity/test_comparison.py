@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecl.errors import ConfigError, DataError
-from edgecl.similarity import Comparison, Refusal, Similarity, compare, compare_predictions
+from edgecl.similarity import Comparison, Refusal, Similarity, compare, compare_predictions, task_distances
 from edgecl.similarity.comparison import _compared, kendall_tau
 from tests.edgecl.similarity.factories import make_features, make_similarity, similarity_of
 
@@ -93,8 +94,22 @@ def test_an_unknown_error_is_never_reliable() -> None:
     assert not _compared(pair, "h_lwc").reliable
 
 
+def test_one_unknown_error_among_known_ones_is_not_reliable_either() -> None:
+    unknown = make_similarity(99.0, replicates=(), widening=np.inf)
+    assert not _compared({"a": make_similarity(0.0), "b": unknown}, "h_raw").reliable
+
+
+def test_the_published_distances_need_the_raw_scores_alone() -> None:
+    random = np.random.default_rng(0)
+    sources = {name: random.normal(size=(27, 24)) for name in "ab"}
+    comparison = compare(sources, np.arange(27) % 3, method="h_raw")
+    assert not comparison.reliable
+    found = task_distances(replace(comparison, doubts=()), normalization="ahp_ratio")
+    assert found == pytest.approx(np.exp(-np.divide(values_of(comparison), sum(values_of(comparison)))))
+
+
 def test_a_source_without_a_number_makes_the_ranking_unreliable() -> None:
-    sources, labels = make_sources(0.2, 2.0, items=14)
+    sources, labels = make_sources(0.2, 2.0, items=13)
     narrow = {"narrow": sources["gap-0.2"][:, :2], "wide": sources["gap-2.0"]}
     comparison = compare(narrow, labels, method="h_raw")
     assert isinstance(comparison.sources["wide"], Refusal)

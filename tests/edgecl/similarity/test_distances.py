@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecl.errors import DataError
-from edgecl.similarity import Comparison, Refusal, Similarity, task_distances
+from edgecl.errors import ConfigError, DataError
+from edgecl.similarity import Comparison, Method, Refusal, Similarity, task_distances
 from edgecl.similarity.distances import Normalization, priority_distances, relative_distances
 from tests.edgecl.similarity.factories import make_similarity
 
@@ -55,6 +55,30 @@ def test_the_source_that_says_more_is_nearer(normalization: Normalization) -> No
     comparison = make_comparison(make_similarity(1.0), make_similarity(3.0))
     far, near = task_distances(comparison, normalization=normalization)
     assert near < far
+
+
+@pytest.mark.parametrize("method", ["leep", "logme"])
+def test_logarithms_have_no_ratios(method: Method) -> None:
+    comparison = make_comparison(make_similarity(-2.0, method=method), make_similarity(-1.0, method=method))
+    with pytest.raises(ConfigError, match=f"found ahp_ratio of {method}, a logarithm, expected one of h_adj"):
+        task_distances(comparison, normalization="ahp_ratio")
+
+
+@pytest.mark.parametrize("method", ["h_adj", "h_loo", "h_lw", "h_raw", "transrate"])
+def test_scores_with_a_zero_have_ratios(method: Method) -> None:
+    comparison = make_comparison(make_similarity(1.0, method=method), make_similarity(3.0, method=method))
+    found = task_distances(comparison, normalization="ahp_ratio")
+    assert found == pytest.approx(np.exp([-0.25, -0.75]))
+
+
+@pytest.mark.parametrize("normalization", ["ahp_winrate", "relative"])
+def test_all_distances_are_1_where_they_would_need_an_error_that_is_not_known(
+    normalization: Normalization,
+) -> None:
+    unknown = make_similarity(3.0, replicates=(), widening=np.inf)
+    found = task_distances(make_comparison(unknown, make_similarity(1.0)), normalization=normalization)
+    assert found[0] == 1.0
+    assert task_distances(make_comparison(unknown, unknown), normalization=normalization).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)

@@ -9,7 +9,7 @@ import pytest
 from edgecl.errors import ConfigError, DataError
 from edgecl.similarity import FeatureMethod, Refusal, Similarity, estimate, estimate_predictions, leep
 from edgecl.similarity.evidence import evidence_alone, logme
-from edgecl.similarity.hscore import h_lwc, shrinkage
+from edgecl.similarity.hscore import h_lwc, h_raw, shrinkage
 from edgecl.similarity.leave_one_out import h_loo
 from edgecl.similarity.methods import FEATURE_METHODS
 from tests.edgecl.similarity.factories import make_features, similarity_of, spectrum_of
@@ -89,9 +89,24 @@ def test_fewer_samples_than_dimensions_give_no_number_without_shrinkage(method: 
 
 
 def test_a_score_that_subsamples_cannot_have_has_no_error_and_is_not_given() -> None:
-    refusal = estimate(*make_features(items=56, width=50), method="h_raw")
+    refusal = estimate(*make_features(items=56, width=50), method="h_adj")
     assert isinstance(refusal, Refusal)
     assert refusal.reason.startswith("no standard error: of the subsamples, 44 samples of 50 features")
+
+
+@pytest.mark.parametrize("items", [20, 30, 33])
+def test_a_refusal_names_how_many_samples_are_enough(items: int) -> None:
+    refusal = estimate(*make_features(items=items, width=24), method="h_adj")
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason.endswith("For the standard error, from subsamples of 80 %, 35 are enough")
+    assert similarity_of(*make_features(items=35, width=24), method="h_adj").standard_error > 0.0
+
+
+def test_the_raw_score_is_given_without_an_error_where_only_its_subsamples_are_too_few() -> None:
+    features, labels = make_features(items=27, width=24, classes=3)
+    similarity = similarity_of(features, labels, method="h_raw")
+    assert similarity.value == pytest.approx(h_raw(spectrum_of(features, labels)))
+    assert (similarity.replicates, similarity.standard_error) == ((), math.inf)
 
 
 def test_features_that_are_not_finite_are_an_error() -> None:
@@ -168,9 +183,10 @@ def test_too_few_samples_give_no_number_for_predictions() -> None:
 
 
 def test_subsamples_smaller_than_the_head_of_the_source_give_no_error_and_no_number() -> None:
-    refusal = estimate_predictions(np.full((40, 35), 1 / 35), np.arange(40) % 4)
+    refusal = estimate_predictions(np.full((40, 17), 1 / 17), np.arange(40) % 4)
     assert isinstance(refusal, Refusal)
-    assert refusal.reason.startswith("no standard error: of the subsamples, 32 samples for the 35 classes")
+    assert refusal.reason.startswith("no standard error: of the subsamples, 32 samples for the 17 classes")
+    assert refusal.reason.endswith("For the standard error, from subsamples of 80 %, 45 are enough")
 
 
 def test_predictions_that_are_no_distributions_are_an_error() -> None:

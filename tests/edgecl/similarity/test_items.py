@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from edgecl.errors import DataError
 from edgecl.similarity.items import UsableItems, check_features, draw_items, draw_subsample, usable_items
 from edgecl.similarity.refusal import Refusal
+from edgecl.streams.splits import proportional_subset
 
 
 def usable(labels: list[int]) -> UsableItems:
@@ -43,6 +44,28 @@ def test_a_draw_keeps_the_proportions_of_the_classes() -> None:
     assert np.bincount(drawn // 1500).tolist() == [750, 250]
 
 
+def test_a_class_of_several_items_is_drawn_twice_at_least_and_a_single_item_once() -> None:
+    labels = np.repeat([0, 1, 2, 3], [5000, 6000, 4, 1])
+    drawn = draw_items(labels, seed=0)
+    assert np.bincount(labels[drawn]).tolist() == [454, 543, 2, 1]
+    assert usable(labels[drawn].tolist()).dropped == (3,)
+
+
+def test_a_draw_that_makes_room_for_a_rare_class_keeps_all_else() -> None:
+    labels = np.repeat([0, 1, 2], [5000, 6000, 4])
+    plain = proportional_subset([str(label) for label in labels], count=1000, seed=0)
+    drawn = draw_items(labels, seed=0)
+    assert len(drawn) == len(set(drawn)) == 1000
+    assert (drawn == np.sort(drawn)).all()
+    assert len(set(plain) - set(drawn.tolist())) == 1
+
+
+def test_a_draw_with_two_items_of_each_class_is_the_plain_one() -> None:
+    labels = np.repeat([0, 1, 2], [3000, 900, 40])
+    plain = proportional_subset([str(label) for label in labels], count=1000, seed=3)
+    assert draw_items(labels, seed=3).tolist() == list(plain)
+
+
 def test_the_seed_decides_what_is_drawn() -> None:
     labels = np.arange(2000) % 4
     assert np.array_equal(draw_items(labels, seed=1), draw_items(labels, seed=1))
@@ -53,6 +76,8 @@ def test_a_draw_from_a_draw_is_the_same() -> None:
     labels = np.arange(2000) % 4
     once = draw_items(labels, seed=0)
     assert draw_items(labels[once], seed=0).tolist() == list(range(1000))
+    rare = np.repeat([0, 1, 2], [5000, 6000, 4])
+    assert draw_items(rare[draw_items(rare, seed=0)], seed=0).tolist() == list(range(1000))
 
 
 @given(st.lists(st.integers(2, 30), min_size=1, max_size=6), st.integers(0, 2**32))

@@ -60,12 +60,17 @@ def test_leep_refuses_what_is_no_distribution(probabilities: np.ndarray, said: s
         leep(probabilities, LABELS)
 
 
-def test_as_many_source_classes_as_samples_are_refused_since_every_task_would_score_0() -> None:
-    certain = np.eye(8)
-    refusal = leep_score(certain, LABELS)
-    assert leep(certain, LABELS) == leep(certain, LABELS[::-1]) == 0.0
-    assert isinstance(refusal, Refusal)
-    assert "It takes more than 8 samples" in refusal.reason
+def test_fewer_than_two_samples_for_each_source_class_are_refused() -> None:
+    assert leep_score(np.full((8, 5), 0.2), LABELS) == Refusal(
+        "8 samples for the 5 classes of the source are too few to count which labels each goes with: "
+        "it takes 10 samples, or use h_lwc",
+        least=10,
+    )
+    assert leep_score(np.full((8, 4), 0.25), LABELS) == pytest.approx(-entropy(LABELS))
+
+
+def test_a_source_that_is_certain_of_another_class_for_each_sample_scores_0_for_every_task() -> None:
+    assert leep(np.eye(8), LABELS) == leep(np.eye(8), LABELS[::-1]) == 0.0
 
 
 def test_one_class_is_refused_since_every_source_would_score_0() -> None:
