@@ -209,6 +209,26 @@ def test_beside_adapters_the_same_shows_on_texts() -> None:
     assert abs(gain("adaprefix++-no-drift", TEXT) - gain("adaprefix++", TEXT)) < 0.5
 
 
+def test_a_drift_weight_of_ten_is_the_best_for_generated_prefixes_alone() -> None:
+    between = result("drift-vision")
+    counted = VISION["summary"]["counted"]
+    assert between["summary"]["counted"] == counted
+    runs = [
+        VISION["runs"]["prefix++-no-drift"][0],
+        between["runs"]["prefix++:generator.drift_weight=10"][0],
+        between["runs"]["prefix++:generator.drift_weight=100"][0],
+        VISION["runs"]["prefix++"][0],
+    ]
+    assert {run["seed"] for run in runs} == {0}
+    rows = [[row for row in run["tasks"] if row["task"] in counted] for run in runs]
+    learned = [fmean(row["score"] for row in each) for each in rows]
+    kept = [fmean(row["at_the_end"] for row in each) for each in rows]
+    said = "tasks reach {:.1f}, {:.1f}, {:.1f} and {:.1f} when they are learned, and {:.1f}, {:.1f}, {:.1f} and {:.1f} after"
+    page = " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
+    assert said.format(*learned, *kept) in page
+    assert max(kept) == kept[1] > between["summary"]["mean_best_floor"] > max(kept[0], *kept[2:])
+
+
 def test_the_drift_loss_keeps_generated_prefixes_alone_from_learning() -> None:
     assert gain("prefix++") < 0
     assert gain("prefix++-no-drift") - gain("prefix++") >= 8
