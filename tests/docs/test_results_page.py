@@ -223,7 +223,8 @@ def test_a_drift_weight_of_ten_is_the_best_for_generated_prefixes_alone() -> Non
     rows = [[row for row in run["tasks"] if row["task"] in counted] for run in runs]
     learned = [fmean(row["score"] for row in each) for each in rows]
     kept = [fmean(row["at_the_end"] for row in each) for each in rows]
-    said = "tasks reach {:.1f}, {:.1f}, {:.1f} and {:.1f} when they are learned, and {:.1f}, {:.1f}, {:.1f} and {:.1f} after"
+    four = "{:.1f}, {:.1f}, {:.1f} and {:.1f}"
+    said = f"tasks reach {four} when they are learned, and {four} after the last one"
     page = " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
     assert said.format(*learned, *kept) in page
     assert max(kept) == kept[1] > between["summary"]["mean_best_floor"] > max(kept[0], *kept[2:])
