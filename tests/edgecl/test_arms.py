@@ -3,6 +3,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgecl.arms import arm_names, arm_summary, read_arm
@@ -57,7 +58,12 @@ def keys(name: str) -> set[str]:
 def test_an_arm_trains_two_tasks_to_the_end(name: str, folder: Path, tmp_path: Path) -> None:
     run = train(name, folder, tmp_path / "run")
     assert run.names == ("first", "second")
-    assert run.record.config.method == resolve(settings(name), "image").method
+    trained, told = (
+        msgspec.to_builtins(each) for each in (run.record.config, resolve(settings(name), "image"))
+    )
+    for table in ("method", "generator", "transfer", "training", "evaluation"):
+        for key, value in told[table].items():
+            assert f"{table}.{key}" in TINY or trained[table][key] == value
 
 
 @every_arm

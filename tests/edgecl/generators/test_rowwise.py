@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from edgecl.config import GeneratorConfig
 from edgecl.errors import ConfigError
-from edgecl.generators import RowwiseConfig, prefix_plan
+from edgecl.generators import RowwiseConfig, RowwiseGenerator, prefix_plan
+from edgecl.methods.networks import build_network
 from edgecl.modules import Adapter, FeatureScale, Head, Prefix, PrefixNet
 from edgecl_runtime import Dimensions
 from edgecl_runtime.tensors import expected_shapes
@@ -107,6 +109,16 @@ def test_a_guided_network_has_as_many_parameters_as_the_formula_says() -> None:
     assert count(network.encoder) == 20_736 + 256
     assert count(network.input) + count(network.output) == 246_784
     assert network.layer_embedding.numel() + network.get_parameter("row_embedding").numel() == 1_344
+
+
+def test_the_guided_network_that_settings_build_has_as_many_parameters_as_its_layers_say() -> None:
+    """An encoder of 32 to 128 and 128 to 128 with a norm; 64 + 64 + 128 to 192 to 768; 12 blocks and 30 rows of 64."""
+    settings = GeneratorConfig(task_embedding="vector", guidance="decoder")
+    network = build_network(settings, VIT_B, prefix_plan(VIT_B, length=15), random=seeded())
+    assert isinstance(network, RowwiseGenerator)
+    assert count(network.encoder) == 33 * 128 + 129 * 128 + 2 * 128
+    assert count(network.input) + count(network.output) == 257 * 192 + 193 * 768
+    assert network.layer_embedding.numel() + network.get_parameter("row_embedding").numel() == (12 + 30) * 64
 
 
 def test_a_row_is_made_from_its_layer_and_its_task_alone() -> None:
