@@ -273,6 +273,23 @@ def test_prefixes_alone_have_the_rate_that_validation_items_choose(of: str) -> N
     assert arms["prefix"]["validation"]["mean"] >= best - 0.5  # of two that are alike the smaller one
 
 
+def test_the_rate_of_images_is_the_one_that_held_back_items_choose() -> None:
+    arms = {
+        arm: found
+        for arm, found in result("choice-vision")["summary"]["arms"].items()
+        if arm != "linear-head"
+    }
+    asked = sorted(float(arm.rpartition("=")[2]) for arm in arms if arm != "adaprefix")
+    assert asked[0] < LEARNING_RATE < asked[-1]
+    for key in ("validation", "validation_last"):
+        assert max(arms, key=lambda arm: arms[arm][key]["mean"]) == "adaprefix"
+    half, twice = (
+        last_epoch("choice-vision", f"adaprefix:training.learning_rate={rate}")[0] for rate in asked
+    )
+    assert -5.5 < half < -4
+    assert twice < 0
+
+
 def test_the_rate_of_texts_is_the_one_that_held_back_items_choose() -> None:
     arms = result("choice-text")["summary"]["arms"]
     asked = {arm: found["validation"]["mean"] for arm, found in arms.items() if "learning_rate" in arm}
