@@ -290,6 +290,19 @@ def test_the_rate_of_images_is_the_one_that_held_back_items_choose() -> None:
     assert twice < 0
 
 
+def test_the_page_says_that_the_peer_does_better_at_another_rate() -> None:
+    points, error = last_epoch("choice-lora-vision", "lora:training.learning_rate=0.01")
+    page = " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
+    assert (
+        f"**LoRA does better at twice the rate**: {points:.1f} ± {error:.1f} points after the last epoch"
+        in page
+    )
+    reached = result("choice-lora-vision")["summary"]["arms"]["lora:training.learning_rate=0.01"]
+    ours = result("choice-vision")["summary"]["arms"]["adaprefix"]
+    assert abs(reached["validation_last"]["mean"] - ours["validation_last"]["mean"]) < 0.5
+    assert points > 0
+
+
 def test_the_rate_of_texts_is_the_one_that_held_back_items_choose() -> None:
     arms = result("choice-text")["summary"]["arms"]
     asked = {arm: found["validation"]["mean"] for arm, found in arms.items() if "learning_rate" in arm}
