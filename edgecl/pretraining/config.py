@@ -195,7 +195,9 @@ def read_pretraining_config(name: str, *, overrides: Mapping[str, Any]) -> Pretr
     Raises:
         ConfigError: No such name or file, an unknown key, or a value of the wrong type or range; names the key.
     """
-    return build_settings(PretrainingConfig, _tree(name), overrides=overrides, where=name, page="docs/pretraining.md")
+    return build_settings(
+        PretrainingConfig, _tree(name), overrides=overrides, where=name, page="docs/pretraining.md"
+    )
 
 
 def _tree(name: str) -> dict[str, Any]:
