@@ -90,8 +90,8 @@ def test_a_setting_that_would_be_passed_over_is_refused_before_anything_is_made(
 def test_a_run_of_an_earlier_version_goes_on_with_a_setting_that_is_passed_over(
     image_field: Field, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ("train", "--backbone", image_field.backbone, "--stream", make_two_tasks(tmp_path))
-    command = (*command, "--out", tmp_path / "run", *QUICK, *SILENT_DRIFT)
+    begun = ("train", "--backbone", image_field.backbone, "--stream", make_two_tasks(tmp_path))
+    command = (*begun, "--out", tmp_path / "run", *QUICK, *SILENT_DRIFT)
     with monkeypatch.context() as earlier:
         earlier.setattr("edgecl.config.refuse_meaningless", lambda _: None)
         assert call(*command).code == 0
