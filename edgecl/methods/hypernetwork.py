@@ -83,7 +83,7 @@ class Hypernetwork:
         self._embeddings[name] = embedding.detach().clone().cpu()
         with torch.no_grad():
             rows: Tensor = self._protected(embedding.to(_device(self.network))[None])[0]
-            self._stored.append(rows.cpu())
+            self._stored.append(rows)
         self._leave()
 
     def penalty(self, optimizer: AdamW, rng: np.random.Generator) -> Tensor | None:
@@ -107,6 +107,7 @@ class Hypernetwork:
             with torch.no_grad():
                 rows: Tensor = functional_call(self._protected, left, (embeddings,))
             return rows
+        # What a stored run brought along is on the CPU, what was generated since is where the network is.
         return torch.stack([self._stored[index].to(embeddings.device) for index in chosen])
 
     def _leave(self) -> None:
