@@ -232,14 +232,12 @@ def transfer_to_json(arm: Arm, comparison: Comparison) -> Row:
     if isinstance(pairs, Missing):
         return {"no_forward_transfer": pairs.reason}
     transfer = pairs.transfer
-    by_seed = mean_known(pairs.gains[:, 1:].T)
-    of_seeds = by_seed.std(ddof=1) / len(by_seed) ** 0.5 if len(by_seed) > 1 else float("nan")
     against = next(each.name for each in comparison.arms if pairs.references[0] in each.runs)
     return {
         "forward_transfer": {
             "points": round(transfer.points, 2),
             "standard_error": known(transfer.error),
-            "standard_error_over_seeds": known(of_seeds),
+            "standard_error_over_seeds": known(pairs.error_over_seeds),
             "pairs": transfer.count,
             "by_tasks_known": [known(gain) for gain in mean_known(pairs.gains)],
             "against": against,
