@@ -146,7 +146,8 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
         average_rate: How far the average moves to each task; 1.0 is the task before alone.
         evidence: What decides on the average or the mixture: gains of the whole `stream` so far, or of the new `task`
             alone. On single tasks the new one decides alone.
-        chooser: How a proposal is compared with the identity: accuracy of LDA in `folds`, or the score `h_lwc`.
+        chooser: How a proposal is compared with the identity: accuracy of LDA in `folds`, or the score `h_lwc`. For
+            ablations that accuracy on `permuted` labels, or a `random` draw that lets half of the tasks start.
         margin: Paired standard errors by which a proposal must beat the identity.
         least_gain: Percent points by which it must beat the identity besides; 3 if absent, and that of its folder in a
             run that goes on.
@@ -159,7 +160,7 @@ class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):
     proposal: Literal["average", "mixture", "tasks"] = "average"
     average_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
     evidence: Literal["stream", "task"] = "stream"
-    chooser: Literal["folds", "h_lwc"] = "folds"
+    chooser: Literal["folds", "h_lwc", "permuted", "random"] = "folds"
     margin: Annotated[float, Meta(ge=0)] = 1.0
     least_gain: Annotated[float, Meta(ge=0)] | None = None
     prefer: Literal["best", "newest"] = "newest"

@@ -49,7 +49,7 @@ def gain_drawings(comparison: Comparison) -> list[Drawing]:
 def gain_unit(arm: Arm) -> str:
     """Return the unit of what a start from earlier tasks gained: percent points, or those of a score."""
     chooser = arm.config.transfer.chooser
-    return "points" if chooser == "folds" else f"of {chooser}"
+    return f"of {chooser}" if chooser == "h_lwc" else "points"
 
 
 def _in_order(arm: Arm) -> list[MeasuredRun]:

@@ -76,13 +76,19 @@ def _decide(session: Session, items: TrainingItems, bare: Features) -> Choice:
     proposed = _proposed(run, bare, transfer)
     if transfer.start == "average":
         return Choice(proposed[0])
+    random = np.random.default_rng([session.config.seed, len(run.names), 4])
+    if transfer.chooser == "random":
+        return Choice(str(random.choice(proposed)) if random.random() < 0.5 else None)
     rows = gate_items(items.targets)
+    targets = items.targets[rows]
+    if transfer.chooser == "permuted":
+        targets = random.permutation(targets)
     looked_at = [items.prepared[row] for row in rows]
     under = {
         name: features_under(session, looked_at, _modules(run, bare, transfer, name)) for name in proposed
     }
-    compared = _gains_by_folds if transfer.chooser == "folds" else _gains_by_score
-    measured = compared(bare[rows], under, items.targets[rows])
+    compared = _gains_by_score if transfer.chooser == "h_lwc" else _gains_by_folds
+    measured = compared(bare[rows], under, targets)
     if transfer.proposal != "tasks" and transfer.evidence == "stream":
         return _by_the_stream(run, transfer, proposed[0], measured)
     least = transfer.least_gain or 0.0  # a record of a run names it

@@ -19,7 +19,7 @@ from edgecl.errors import RunError
 from edgecl.training.averages import averaged, mixed, shares
 from edgecl.training.checkpoint import Progress
 from edgecl.training.features import learner_features
-from edgecl.training.gate import Choice, Gain, pooled
+from edgecl.training.gate import Choice, Gain, fold_hits, pooled
 from edgecl.training.loop import Lesson, train_lessons
 from edgecl.training.run import Run
 from edgecl.training.signature import Signature
@@ -385,3 +385,29 @@ def test_the_score_may_choose_instead_of_the_folds(
 ) -> None:
     run = train(changed(config, transfer={"chooser": "h_lwc"}), tmp_path / "run", data)
     assert set(run.task("new").parent_gains) == {"far", "near"}
+
+
+def test_for_an_ablation_labels_are_permuted_before_the_folds_judge(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Mock(wraps=fold_hits)
+    monkeypatch.setattr("edgecl.training.warm_start.fold_hits", judge)
+    judged = []
+    for chooser in ("folds", "permuted"):
+        judge.reset_mock()
+        train(changed(config, transfer={"chooser": chooser}), tmp_path / chooser, data)
+        judged.append([call.args[1].tolist() for call in judge.call_args_list])
+    assert [sorted(each) for each in judged[0]] == [sorted(each) for each in judged[1]]
+    assert judged[0] != judged[1]
+
+
+def test_for_an_ablation_a_draw_decides_what_starts_from_earlier_tasks(
+    tmp_path: Path, config: RunConfig, data: dict[str, Path]
+) -> None:
+    asked, _ = changed(config, transfer={"chooser": "random"}), data.pop("new")
+    records = [
+        train(msgspec.structs.replace(asked, seed=seed), tmp_path / str(seed), data).task("near")
+        for seed in range(4)
+    ]
+    assert {record.parent for record in records} == {None, "far"}
+    assert all(record.parent_gains == {} for record in records)
