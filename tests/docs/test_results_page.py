@@ -301,6 +301,10 @@ def test_the_page_says_that_the_peer_does_better_at_another_rate() -> None:
     ours = result("choice-vision")["summary"]["arms"]["adaprefix"]
     assert abs(reached["validation_last"]["mean"] - ours["validation_last"]["mean"]) < 0.5
     assert points > 0
+    assert abs(gain("lora:training.learning_rate=0.01") - gain("adaprefix")) < 0.5
+    assert all(
+        last_epoch("choice-lora-text", f"lora:training.learning_rate={rate}")[0] < 0 for rate in (0.002, 0.01)
+    )
 
 
 def test_the_rate_of_texts_is_the_one_that_held_back_items_choose() -> None:
@@ -438,7 +442,8 @@ def test_the_readme_says_what_was_measured() -> None:
     )
     assert floor in readme
     assert said in readme
-    assert f"LoRA of the same rank gains {gain('lora'):+.1f}." in readme
+    faster = gain("lora:training.learning_rate=0.01")
+    assert f"LoRA of the same rank gains {gain('lora'):+.1f}, and {faster:+.1f} at twice the rate" in readme
     of_texts = TEXT["summary"]["mean_best_floor"], gain("adapter", TEXT)
     assert "(300 items, floor {:.1f}), adapters alone gain {:+.1f}".format(*of_texts) in readme
 
