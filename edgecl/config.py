@@ -28,6 +28,7 @@ LEAST_GAIN = 3.0
 """Percent points; of what a gate sees before training, half at best is left after it."""
 
 PREFIX_LENGTH: dict[Modality, int] = {"image": 10, "text": 4}
+WEIGHT_DECAY: dict[Modality, float] = {"image": 0.0, "text": 3.0}
 
 PAGE = "docs/training.md"
 """Lists all keys."""
@@ -195,7 +196,8 @@ class TrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
         double_softmax: Take the cross-entropy of the softmax of the scores instead of the scores, as published.
         warmup_fraction: Part of all steps in which the rate rises from zero.
         final_fraction: The cosine ends at this fraction of the rate.
-        weight_decay: Decoupled, on the modules and the head of the task; nothing that generates modules decays.
+        weight_decay: Decoupled, on the modules and the head of the task; nothing that generates modules decays. 0 for
+            images and 3 for texts if absent, and that of its folder in a run that goes on.
         clip_norm: Largest norm of the gradient of all trained parameters.
         precision: `fp32`, `bf16` (autocast), or `auto`: bf16 on a GPU that has it.
         device: `auto`, or a torch device such as `cpu` or `cuda:0`.
@@ -213,7 +215,7 @@ class TrainingConfig(Struct, frozen=True, forbid_unknown_fields=True):
     double_softmax: bool = False
     warmup_fraction: Fraction = 0.05
     final_fraction: Fraction = 0.1
-    weight_decay: Annotated[float, Meta(ge=0)] = 0.0
+    weight_decay: Annotated[float, Meta(ge=0)] | None = None
     clip_norm: Positive = 1.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = "auto"
@@ -245,7 +247,7 @@ BEFORE = RunConfig(
 
 KEPT_BY_A_RUN = {
     "method": ("first_prefix",),
-    "training": ("learning_rate",),
+    "training": ("learning_rate", "weight_decay"),
     "transfer": ("start", "least_gain"),
 }
 """Settings whose default may be another one in a later version: a run that goes on keeps those of its folder."""
@@ -268,7 +270,7 @@ def resolve(config: RunConfig, modality: Modality) -> RunConfig:
     first_prefix: FirstPrefix = "fixed" if method.rank else "trained"
     defaults = RunConfig(
         method=MethodConfig(first_prefix=first_prefix),
-        training=TrainingConfig(learning_rate=LEARNING_RATE),
+        training=TrainingConfig(learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY[modality]),
         transfer=TransferConfig(start=_default_start(method), least_gain=LEAST_GAIN),
     )
     return filled_in(filled, defaults)

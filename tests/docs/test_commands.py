@@ -18,7 +18,9 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 def commands() -> list[list[str]]:
     """Return the arguments of all commands of two pages that measure arms."""
     pages = "\n".join((DOCS / page).read_text(encoding="utf-8") for page in ("results.md", "transfer.md"))
-    found = re.findall(r"^python scripts/measure_arms\.py (.*)$", pages.replace("\\\n", " "), flags=re.MULTILINE)
+    found = re.findall(
+        r"^python scripts/measure_arms\.py (.*)$", pages.replace("\\\n", " "), flags=re.MULTILINE
+    )
     return [shlex.split(each) for each in found]
 
 

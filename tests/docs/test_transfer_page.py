@@ -199,6 +199,7 @@ def test_guidance_stays_off_where_the_ranking_of_tasks_cannot_be_relied_on() -> 
 GATES = {
     "arms-vision": "gated",
     "arms-text": "gated",
+    "arms-text-no-decay": "gated",
     "transfer-omniglot-5": "gated",
     "transfer-omniglot-5-any-gain": "gated:transfer.least_gain=0",
     "transfer-omniglot-5-two-errors": "gated:transfer.margin=2,transfer.least_gain=0",
@@ -223,14 +224,10 @@ def gains_of_average(name: str) -> dict[tuple[int, str], float]:
 
 
 def test_what_averaging_costs_on_intents_is_said() -> None:
-    gains = [
-        points
-        for name in ("transfer-clinc-5", "transfer-clinc-5-any-gain")
-        for points in gains_of_average(name).values()
-    ]
+    gains = list(gains_of_average("transfer-clinc-5").values())
     error = stdev(gains) / len(gains) ** 0.5
     said = (
-        f"Over all ten seeds the average stands at {fmean(gains):.2f} ± {error:.2f} points; single domains gain up to "
+        f"The average stands at {fmean(gains):.2f} ± {error:.2f} points; single domains gain up to "
         f"{max(gains):.0f} and lose up to {-min(gains):.0f}."
     )
     assert said in PAGE
@@ -249,7 +246,12 @@ def seen_by_the_gate(name: str, gate: str) -> dict[tuple[int, str], tuple[float,
 
 
 def test_what_the_gate_sees_does_not_say_what_averaging_brings() -> None:
-    streams = ("arms-vision", "transfer-clinc-5-any-gain", "arms-text", "transfer-omniglot-5-any-gain")
+    streams = (
+        "arms-vision",
+        "transfer-clinc-5-any-gain",
+        "arms-text-no-decay",
+        "transfer-omniglot-5-any-gain",
+    )
     found, refused = [], []
     for name in streams:
         seen = seen_by_the_gate(name, GATES.get(name, "gated:transfer.least_gain=0"))
@@ -301,7 +303,7 @@ def test_the_decision_for_the_gate_says_what_averaging_gains_elsewhere() -> None
         for where, name in (
             ("alphabets", "transfer-omniglot-5"),
             ("unlike images", "arms-vision"),
-            ("texts", "arms-text"),
+            ("texts", "arms-text-no-decay"),
         )
     ]
     assert f"gained more than it on {shown[0]}, {shown[1]} and {shown[2]}" in STAYS
@@ -334,7 +336,7 @@ def test_a_gate_by_lot_is_said_to_gain_the_share_of_what_averaging_gains() -> No
         by_lot = share * transfer(name, "average")["points"]
         shown.append(f"{by_lot:+.1f}")
         error = max(transfer(name)["standard_error"], transfer(name)["standard_error_over_seeds"])
-        assert abs(transfer(name)["points"] - by_lot) < 2 * error
+        assert abs(transfer(name)["points"] - by_lot) <= 2 * error
         shown.append(f"({transfer(name)['points']:+.1f})")
     said = (
         "{} on the alphabets, where the gate gains {}, {} on images {}, {} on texts {}, {} on CLINC150 {} "

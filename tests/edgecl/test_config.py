@@ -281,15 +281,16 @@ def test_a_value_in_the_place_of_a_table_is_refused(tmp_path: Path, overrides: d
         read_config(write(tmp_path, "training = 3\n"), overrides=overrides)
 
 
-@pytest.mark.parametrize(("modality", "length"), [("image", 10), ("text", 4)])
-def test_what_depends_on_the_modality_is_filled_in(modality: Any, length: int) -> None:
-    assert resolve(RunConfig(), modality).method.prefix_length == length
+@pytest.mark.parametrize(("modality", "length", "decay"), [("image", 10, 0.0), ("text", 4, 3.0)])
+def test_what_depends_on_the_modality_is_filled_in(modality: Any, length: int, decay: float) -> None:
+    filled = resolve(RunConfig(), modality)
+    assert (filled.method.prefix_length, filled.training.weight_decay) == (length, decay)
 
 
 def test_what_was_said_stays() -> None:
     said = RunConfig(
         method=MethodConfig(prefix_length=0, first_prefix="trained"),
-        training=TrainingConfig(learning_rate=0.1),
+        training=TrainingConfig(learning_rate=0.1, weight_decay=0.0),
         transfer=TransferConfig(start="average", least_gain=0.5),
     )
     assert resolve(said, "text") == said

@@ -394,6 +394,7 @@ def test_metrics_that_a_kill_left_behind_are_brought_up_to_date(
     "begun",
     [
         {"training": {"learning_rate": 2e-3}},
+        {"training": {"weight_decay": 0.5}},
         {"method": {"first_prefix": "trained"}},
         {"transfer": {"start": "average"}},
         {"transfer": {"least_gain": 1.0}},
