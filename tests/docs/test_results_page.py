@@ -295,6 +295,25 @@ def test_the_page_says_that_the_peer_does_better_at_another_rate() -> None:
     )
 
 
+def test_the_page_says_what_prefixes_are_worth_beside_adapters_at_the_rate_of_their_own() -> None:
+    faster = "adapter:training.learning_rate=0.01"
+    points, error = last_epoch("choice-adapter-vision", faster)
+    page = " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
+    said = f"**Adapters alone do better at twice the rate**, {points:.1f} ± {error:.1f} points after the last epoch"
+    assert said in page
+    gains = [
+        row["score"] - beside["score"]
+        for run, other in zip(VISION["runs"]["adaprefix"], VISION["runs"][faster], strict=True)
+        for row, beside in zip(run["tasks"], other["tasks"], strict=True)
+        if row["task"] in VISION["summary"]["counted"]
+    ]
+    worth = f"{fmean(gains):.1f} ± {stdev(gains) / len(gains) ** 0.5:.1f}"
+    assert f"adapters alone are {gain(faster):.1f} points above it: prefixes are worth {worth} then" in page
+    assert f"prefixes are worth {worth} points over pairs of task and seed" in page
+    of_the_tiles = gains[VISION["summary"]["counted"].index("tiles") :: len(VISION["summary"]["counted"])]
+    assert sum(of_the_tiles) > sum(gains) / 2
+
+
 def test_the_rate_of_texts_is_the_one_that_held_back_items_choose() -> None:
     arms = result("choice-text")["summary"]["arms"]
     asked = {arm: found["validation"]["mean"] for arm, found in arms.items() if "learning_rate" in arm}
@@ -429,8 +448,9 @@ def test_the_readme_says_what_was_measured() -> None:
     )
     assert floor in readme
     assert said in readme
-    faster = gain("lora:training.learning_rate=0.01")
-    assert f"LoRA of the same rank gains {gain('lora'):+.1f}, and {faster:+.1f} at twice the rate" in readme
+    faster = [gain(f"{arm}:training.learning_rate=0.01") for arm in ("adapter", "lora")]
+    assert f"LoRA of the same rank gains {gain('lora'):+.1f}." in readme
+    assert "adapters alone gain {:+.1f} and LoRA {:+.1f}.".format(*faster) in readme
     of_texts = TEXT["summary"]["mean_best_floor"], gain("adapter", TEXT)
     assert "(300 items, floor {:.1f}), adapters alone gain {:+.1f}".format(*of_texts) in readme
 
