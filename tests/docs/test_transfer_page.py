@@ -322,28 +322,72 @@ def test_guidance_acted_on_two_text_tasks_and_did_not_help() -> None:
     assert max(reached, key=lambda arm: reached[arm]) == plain
 
 
-def test_a_gate_by_lot_is_said_to_gain_the_share_of_what_averaging_gains() -> None:
-    shown = []
-    for name in ("transfer-omniglot-5", "arms-vision", "arms-text", "transfer-clinc-5", "transfer-pacs-10"):
-        result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-        rows = [
-            row
-            for run in result["runs"]["gated"]
+CHOOSERS = ("gated", "gated:transfer.chooser=permuted", "gated:transfer.chooser=random")
+
+
+def chosen(name: str, arm: str) -> list[list[tuple[float, bool]]]:
+    """Return by seed the score of each later task that counts, and whether it started from an earlier one."""
+    result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return [
+        [
+            (row["score"], row["parent"] is not None)
             for row in run["tasks"][1:]
             if row["task"] in result["summary"]["counted"]
         ]
-        share = sum(row["parent"] is not None for row in rows) / len(rows)
-        by_lot = share * transfer(name, "average")["points"]
-        shown.append(f"{by_lot:+.1f}")
-        error = max(transfer(name)["standard_error"], transfer(name)["standard_error_over_seeds"])
-        assert abs(transfer(name)["points"] - by_lot) <= 2 * error
-        shown.append(f"({transfer(name)['points']:+.1f})")
-    said = (
-        "{} on the alphabets, where the gate gains {}, {} on images {}, {} on texts {}, {} on CLINC150 {} "
-        "and {} on PACS with 10 items {}."
-    )
-    gained = said.format(*[each.strip("()") if index == 1 else each for index, each in enumerate(shown)])
-    assert gained in " ".join(PAGE.split())
+        for run in result["runs"][arm]
+    ]
+
+
+def with_error(gains: list[list[float]]) -> tuple[float, float]:
+    """Return the mean of gains by seed, and the larger one of its errors over pairs and over seeds."""
+    pairs, seeds = [gain for seed in gains for gain in seed], [fmean(seed) for seed in gains]
+    return fmean(pairs), max(stdev(pairs) / len(pairs) ** 0.5, stdev(seeds) / len(seeds) ** 0.5)
+
+
+def test_what_permuted_labels_and_lots_bring_in_the_place_of_the_gate_is_said() -> None:
+    page = " ".join(PAGE.split())
+    names = ("chooser-omniglot-5", "chooser-clinc-5", "chooser-pacs-10")
+    starts = [
+        [sum(started for seed in chosen(name, arm) for _, started in seed) for name in names]
+        for arm in CHOOSERS
+    ]
+    alphabets, intents, domains = (sum(map(len, chosen(name, "gated"))) for name in names)
+    real, permuted, lots = starts
+    assert f"{permuted[0]} of {alphabets} alphabets and {permuted[1]} of {intents} domains of intents" in page
+    assert f"{permuted[2]} of {domains}, more than the {real[2]} with labels as they are" in page
+    assert permuted[2] > real[2]
+    brought = [
+        f"{found['points']:+.1f} ± {max(found['standard_error'], found['standard_error_over_seeds']):.1f}"
+        for found in (transfer(name, CHOOSERS[2]) for name in names)
+    ]
+    assert "Lots let {}, {} and {} start, and bring {}, {} and {}.".format(*lots, *brought) in page
+
+
+def test_the_gate_is_better_than_chance_where_there_is_something_to_gain_and_nowhere_worse() -> None:
+    over = []
+    for name in ("chooser-omniglot-5", "chooser-clinc-5", "chooser-pacs-10"):
+        real, *others = (chosen(name, arm) for arm in CHOOSERS)
+        for other in others:
+            over.append(
+                with_error(
+                    [
+                        [ours - theirs for (ours, _), (theirs, _) in zip(seed, beside, strict=True)]
+                        for seed, beside in zip(real, other, strict=True)
+                    ]
+                )
+            )
+    assert all(points > 2 * error for points, error in over[:2])
+    assert all(0 < points <= 2 * error for points, error in over[2:])
+    shown = [f"{points:.1f} ± {error:.1f}" for points, error in over[1::2]]
+    said = "The gate brings {} more than lots on the alphabets, {} on CLINC150 and {} on PACS."
+    assert said.format(*shown) in " ".join(PAGE.split())
+
+
+def test_what_lots_would_bring_on_unlike_images_is_said() -> None:
+    started = [started for seed in chosen("arms-vision", "gated") for _, started in seed]
+    share = fmean(started) * transfer("arms-vision", "average")["points"]
+    gained = transfer("arms-vision")["points"]
+    assert f"is {share:.1f} points, and the gate gains {gained:.1f}." in " ".join(PAGE.split())
 
 
 def test_what_other_starts_bring_is_said_in_words() -> None:
