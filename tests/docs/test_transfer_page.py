@@ -308,6 +308,23 @@ def test_the_decision_for_the_gate_says_what_it_saw_when_it_was_taken() -> None:
     )
 
 
+def test_no_other_recipe_is_told_from_the_defaults_on_domains() -> None:
+    result = json.loads((RESULTS / "choice-pacs.json").read_text(encoding="utf-8"))
+    default, *others = (runs for arm, runs in result["runs"].items() if arm != "linear-head")
+    assert len(others) == 4
+    for runs in others:
+        points, error = with_error(
+            [
+                [
+                    row["score"] - plain["score"]
+                    for row, plain in zip(run["tasks"], beside["tasks"], strict=True)
+                ]
+                for run, beside in zip(runs, default, strict=True)
+            ]
+        )
+        assert abs(points) < 2 * error
+
+
 def test_the_gate_stays_for_what_averaging_does_to_domains() -> None:
     gate, average = (transfer("transfer-pacs-10", arm) for arm in ("gated", "average"))
     assert f"always averaging loses {-average['points']:.1f} points with 10 items" in STAYS
