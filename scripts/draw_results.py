@@ -147,14 +147,18 @@ def title_of(result: Result) -> str:
 
 
 def capacity_drawing(results: Sequence[Result]) -> Drawing:
-    """Return accuracy against the bytes of a task, for both types of packs."""
-    (result,) = results
-    curve = sorted(result["curve"], key=lambda each: each["float16"]["bytes_per_task"])
+    """Return accuracy against the bytes of a task, for both types of packs, and in float16 with other settings."""
+    result, *others = results
+    curves = [(result, kind, kind) for kind in KINDS]
+    for other in others:
+        own = ", ".join(each for each in other["settings"] if each not in result["settings"])
+        curves.append((other, "float16", f"float16, {own}"))
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        for kind, number in KINDS.items():
+        for number, (of, kind, name) in enumerate(curves):
             style = look(number)
+            curve = _by_size(of)
             axes.errorbar(
                 [each[kind]["bytes_per_task"] / 1e3 for each in curve],
                 [each[kind]["score"]["mean"] for each in curve],
@@ -162,17 +166,18 @@ def capacity_drawing(results: Sequence[Result]) -> Drawing:
                 fmt=style.marker,
                 color=style.color,
                 elinewidth=0.7,
-                label=f"{kind}, ± deviation over seeds",
+                label=f"{name}, ± deviation over seeds",
             )
-        for place, each in enumerate(curve):
-            default = " (default)" if (each["rank"], each["prefix_length"]) == _default_size() else ""
-            axes.annotate(
-                f"{each['rank']}, {each['prefix_length']}{default}",
-                (each["float16"]["bytes_per_task"] / 1e3, each["float16"]["score"]["mean"]),
-                xytext=(5, -11 if place % 2 else 5),
-                textcoords="offset points",
-                fontsize=7,
-            )
+        for of in results:
+            for place, each in enumerate(_by_size(of)):
+                is_default = of is result and (each["rank"], each["prefix_length"]) == _default_size()
+                axes.annotate(
+                    f"{each['rank']}, {each['prefix_length']}{' (default)' if is_default else ''}",
+                    (each["float16"]["bytes_per_task"] / 1e3, each["float16"]["score"]["mean"]),
+                    xytext=(5, -11 if place % 2 else 5),
+                    textcoords="offset points",
+                    fontsize=7,
+                )
         axes.axhline(result["mean_best_floor"], color=FLOOR_COLOR, linewidth=1, label="best floor")
         axes.set_xlim(left=0)
         axes.set_xlabel("kB a task; beside each point rank, prefixes")
@@ -180,6 +185,11 @@ def capacity_drawing(results: Sequence[Result]) -> Drawing:
         name_above(figure)
 
     return draw(paint, name="", title="", caption="", alt="", inches=(WIDTH, 4.2))
+
+
+def _by_size(result: Result) -> list[dict[str, Any]]:
+    """Return the sizes of a curve, the smallest first."""
+    return sorted(result["curve"], key=lambda each: each["float16"]["bytes_per_task"])
 
 
 def _default_size() -> tuple[int, int]:
@@ -190,7 +200,7 @@ def _default_size() -> tuple[int, int]:
 PICTURES: dict[str, tuple[Callable[[Sequence[Result]], Drawing], tuple[str, ...]]] = {
     "arms-vision": (arms_drawing, ("arms-vision",)),
     "arms-text": (arms_drawing, ("arms-text",)),
-    "capacity-vision": (capacity_drawing, ("capacity-vision",)),
+    "capacity-vision": (capacity_drawing, ("capacity-vision", "capacity-vision-faster")),
     "transfer": (
         gains_drawing,
         (
