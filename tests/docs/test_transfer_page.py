@@ -164,7 +164,9 @@ def test_joint_training_of_related_tasks_is_said_beside_one_module_for_each() ->
     assert "ends at {}, above one for each ({}) and below the default ({})".format(*alphabets) in page
     assert "ends at {}, no higher than one for each, {};".format(*intents) in page
     assert "ends at {}, one for each at {};".format(*styles) in page
-    assert alphabets[1] < alphabets[0] < alphabets[2]
+    more = [score("transfer-omniglot-10", arm) for arm in ("joint", "adaprefix", "gated")]
+    assert "with 10 items per letter at {}, between {} and {}.".format(*more) in page
+    assert all(alone < joint < default for joint, alone, default in (alphabets, more))
     assert intents[0] < intents[1]
 
 
