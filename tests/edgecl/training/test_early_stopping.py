@@ -50,7 +50,14 @@ def train(
     """Train with these accuracies on the validation items; return the head after each epoch, and in the end."""
     monkeypatch.setattr(loop, "_score", Mock(side_effect=list(accuracies)))
     learner, weights = make_learner(), list[Tensor]()
-    settings = {"epochs": len(accuracies), "min_steps": 0, "batch_size": 8, "learning_rate": 5e-3, **recipe}
+    settings = {
+        "epochs": len(accuracies),
+        "min_steps": 0,
+        "batch_size": 8,
+        "learning_rate": 5e-3,
+        "weight_decay": 0.0,
+        **recipe,
+    }
     progress = train_lessons(
         make_injected("vit"),
         [Lesson(learner, ITEMS, seed=0, validation=ITEMS)],
@@ -176,7 +183,12 @@ def test_an_epoch_is_chosen_by_what_is_reported_where_one_class_dominates(tmp_pa
         [Lesson(learner, ITEMS, seed=0, validation=held_back)],
         preprocessor=PREPROCESSOR,
         config=TrainingConfig(
-            device="cpu", epochs=1, min_steps=0, learning_rate=1e-9, head_learning_rate=1e-9
+            device="cpu",
+            epochs=1,
+            min_steps=0,
+            learning_rate=1e-9,
+            head_learning_rate=1e-9,
+            weight_decay=0.0,
         ),
         resumption=Resumption(tmp_path / "checkpoint.safetensors", "mine"),
         on_epoch=Mock(),

@@ -74,7 +74,14 @@ def train(
 
 def train_two(folder: Path, *, validation: TrainingItems | None = None, **recipe: Any) -> Progress:
     """Train two lessons of 24 items at once."""
-    settings = {"epochs": 2, "min_steps": 0, "batch_size": 8, "learning_rate": 5e-3, **recipe}
+    settings = {
+        "epochs": 2,
+        "min_steps": 0,
+        "batch_size": 8,
+        "learning_rate": 5e-3,
+        "weight_decay": 0.0,
+        **recipe,
+    }
     return train_lessons(
         make_injected("vit"),
         [Lesson(make_learner(), ITEMS, seed=seed, validation=validation) for seed in range(2)],

@@ -55,6 +55,7 @@ def train(
         "min_steps": 0,
         "batch_size": 8,
         "learning_rate": 5e-3,
+        "weight_decay": 0.0,
         "device": "cpu",
         **recipe,
     }
