@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
 
 import pytest
 
 from edgecl.config import LEARNING_RATE, PREFIX_LENGTH, WEIGHT_DECAY, RunConfig
+from tests.docs.figures import ROOT, over, page, result, with_error
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-
-
-def result(name: str) -> dict[str, Any]:
-    """Return the content of a result file."""
-    found: dict[str, Any] = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
-    return found
 
 
 VISION, TEXT, CAPACITY = result("arms-vision"), result("arms-text"), result("capacity-vision")
@@ -302,17 +294,39 @@ def test_the_page_says_what_prefixes_are_worth_beside_adapters_at_the_rate_of_th
     page = " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
     said = f"**Adapters alone do better at twice the rate**, {points:.1f} ± {error:.1f} points after the last epoch"
     assert said in page
-    gains = [
-        row["score"] - beside["score"]
-        for run, other in zip(VISION["runs"]["adaprefix"], VISION["runs"][faster], strict=True)
-        for row, beside in zip(run["tasks"], other["tasks"], strict=True)
-        if row["task"] in VISION["summary"]["counted"]
-    ]
-    worth = f"{fmean(gains):.1f} ± {stdev(gains) / len(gains) ** 0.5:.1f}"
+    by_seed = over(VISION, "adaprefix", faster)
+    worth = "{:.1f} ± {:.1f}".format(*with_error(by_seed))
     assert f"adapters alone are {gain(faster):.1f} points above it: prefixes are worth {worth} then" in page
     assert f"prefixes are worth {worth} points over pairs of task and seed" in page
-    of_the_tiles = gains[VISION["summary"]["counted"].index("tiles") :: len(VISION["summary"]["counted"])]
-    assert sum(of_the_tiles) > sum(gains) / 2
+    of_the_tiles = [seed[VISION["summary"]["counted"].index("tiles")] for seed in by_seed]
+    assert sum(of_the_tiles) > sum(map(sum, by_seed)) / 2
+
+
+def test_the_page_says_how_sure_the_faster_rate_of_adapters_and_of_the_peer_is() -> None:
+    text = page("docs/results.md")
+    held_back = {"adapter": result("choice-adapter-vision"), "lora": result("choice-lora-vision")}
+    by_seed = [
+        fmean(seed)
+        for arm, of in held_back.items()
+        for seed in over(of, f"{arm}:training.learning_rate=0.01", arm, key="validation_last")
+    ]
+    said = "by seed adapters gain {:.1f} and {:.1f}, LoRA {:.1f} and {:.1f}."
+    assert said.format(*[abs(each) if abs(each) < 0.05 else each for each in by_seed]) in text
+    for arm in held_back:
+        assert min(map(fmean, over(VISION, f"{arm}:training.learning_rate=0.01", arm))) > 0
+    faster = "adapter:training.learning_rate=0.01"
+    below, error = with_error(
+        over(
+            held_back["adapter"],
+            faster,
+            "adaprefix",
+            beside=result("choice-vision"),
+            key="validation_last",
+        )
+    )
+    assert f"stay {-below:.1f} ± {error:.1f} below `adaprefix` on these items" in text
+    same, error = with_error(over(VISION, faster, "adaprefix", only=("signs", "tomato-leaves", "groceries")))
+    assert abs(same) < error
 
 
 def test_the_rate_of_texts_is_the_one_that_held_back_items_choose() -> None:
@@ -320,13 +334,11 @@ def test_the_rate_of_texts_is_the_one_that_held_back_items_choose() -> None:
     asked = {arm: found["validation"]["mean"] for arm, found in arms.items() if "learning_rate" in arm}
     rates = [float(arm.rpartition("=")[2]) for arm in asked]
     assert min(rates) < LEARNING_RATE < max(rates)
-    assert arms["adaprefix:training.weight_decay=0"]["validation"]["mean"] > max(asked.values())
-
-
-def with_error(gains: list[list[float]]) -> tuple[float, float]:
-    """Return the mean of gains by seed, and the larger one of its errors over pairs and over seeds."""
-    pairs, seeds = [gain for seed in gains for gain in seed], [fmean(seed) for seed in gains]
-    return fmean(pairs), max(stdev(pairs) / len(pairs) ** 0.5, stdev(seeds) / len(seeds) ** 0.5)
+    for weight in ("0", "3"):
+        plain = f"adaprefix:training.weight_decay={weight}"
+        others = [arms[arm]["validation"]["mean"] for arm in asked if arm.startswith(plain)]
+        assert len(others) == 2
+        assert arms[plain]["validation"]["mean"] > max(others)
 
 
 def last_epoch(name: str, arm: str) -> tuple[float, float]:
@@ -357,17 +369,7 @@ def test_weight_decay_of_adapters_is_chosen_on_held_back_texts_and_not_on_images
     assert f"**Weight decay is worth** {points:.1f} ± {error:.1f} points after the last epoch" in page
     points, error = last_epoch("choice-text", "adaprefix:training.weight_decay=3")
     assert f"beside prefixes, in the table above, {points:.1f} ± {error:.1f}." in page
-    seeds = {
-        arm: [
-            [
-                with_decay["score"] - without["score"]
-                for with_decay, without in zip(decayed["tasks"], plain["tasks"], strict=True)
-                if without["task"] in TEXT["summary"]["counted"]
-            ]
-            for decayed, plain in zip(TEXT["runs"][arm], NO_DECAY["runs"][arm], strict=True)
-        ]
-        for arm in ("adapter", "adaprefix", "adaprefix++")
-    }
+    seeds = {arm: over(TEXT, arm, arm, beside=NO_DECAY) for arm in ("adapter", "adaprefix", "adaprefix++")}
     adapters, both, generated = ("{:.1f} ± {:.1f}".format(*with_error(each)) for each in seeds.values())
     said = f"it is worth {adapters} points to adapters alone and {both} to `adaprefix`, in every seed;"
     assert f"{said} with `adaprefix++` it is not told from nought ({generated})." in page

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from statistics import correlation, fmean, stdev
-from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "docs" / "results"
+from tests.docs.figures import RESULTS, ROOT, over, page, result, transfer, transferred, with_error
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "transfer.md").read_text(encoding="utf-8")
 STAYS = " ".join((ROOT / "docs/adr/0014-the-gate-stays-the-default.md").read_text(encoding="utf-8").split())
-
-
-def transfer(name: str, arm: str = "gated") -> dict[str, Any]:
-    """Return the forward transfer of an arm on a stream."""
-    result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    found: dict[str, Any] = result["summary"]["arms"][arm]["forward_transfer"]
-    return found
 
 
 def test_the_default_gains_where_there_is_something_to_gain() -> None:
@@ -47,9 +38,7 @@ def test_the_overview_has_the_larger_error_of_each_stream(name: str, stream: str
     shown = ""
     for arm in ("gated", "gated-tasks", "average"):
         if arm in measured:
-            found = transfer(name, arm)
-            error = max(found["standard_error"], found["standard_error_over_seeds"])
-            shown += f" {found['points']:+.1f} ± {error:.1f}"
+            shown += f" {transferred(name, arm)}"
         shown += " |"
     (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| [{stream}]")]
     assert row.endswith(f"|{shown}")
@@ -113,9 +102,8 @@ def test_the_readme_says_what_was_measured() -> None:
     found = transfer("transfer-omniglot-5")
     error = max(found["standard_error"], found["standard_error_over_seeds"])
     assert f"gains {found['points']:+.1f} ± {error:.1f} points over each task alone" in README
-    images, texts, intents, styles = (
-        f"{found['points']:+.1f} ± {max(found['standard_error'], found['standard_error_over_seeds']):.1f}"
-        for found in map(transfer, ("arms-vision", "arms-text", "transfer-clinc-5", "transfer-pacs-10"))
+    images, texts, intents, styles = map(
+        transferred, ("arms-vision", "arms-text", "transfer-clinc-5", "transfer-pacs-10")
     )
     readme = " ".join(README.split())
     assert f"On unlike images it is worth {images}, on texts {texts}, on domains of intents" in readme
@@ -311,20 +299,24 @@ def test_the_decision_for_the_gate_says_what_it_saw_when_it_was_taken() -> None:
 
 
 def test_no_other_recipe_is_told_from_the_defaults_on_domains() -> None:
-    result = json.loads((RESULTS / "choice-pacs.json").read_text(encoding="utf-8"))
-    default, *others = (runs for arm, runs in result["runs"].items() if arm != "linear-head")
+    found = result("choice-pacs")
+    others = [arm for arm in found["runs"] if arm not in {"linear-head", "adaprefix"}]
     assert len(others) == 4
-    for runs in others:
-        points, error = with_error(
-            [
-                [
-                    row["score"] - plain["score"]
-                    for row, plain in zip(run["tasks"], beside["tasks"], strict=True)
-                ]
-                for run, beside in zip(runs, default, strict=True)
-            ]
-        )
+    for arm in others:
+        points, error = with_error(over(found, arm, "adaprefix"))
         assert abs(points) < 2 * error
+
+
+def test_what_training_is_worth_on_intents_is_said() -> None:
+    few, more, no_decay = (
+        with_error(over(result(name), "adaprefix", "linear-head"))
+        for name in ("transfer-clinc-5", "transfer-clinc-10", "transfer-clinc-5-no-decay")
+    )
+    said = (
+        "is {:.1f} ± {:.1f} points above the linear head with 5 items per intent, and {:.1f} ± {:.1f} with 10"
+    )
+    assert said.format(*few, *more) in page("docs/transfer.md")
+    assert abs(no_decay[0]) < no_decay[1]
 
 
 def test_the_gate_stays_for_what_averaging_does_to_domains() -> None:
@@ -372,83 +364,6 @@ def test_guidance_acted_on_two_text_tasks_and_did_not_help() -> None:
     assert list(acted.values()) == [["subj", "banking77"], ["subj", "banking77", "mpqa"]]
     reached = {arm: found["score"]["mean"] for arm, found in result["summary"]["arms"].items()}
     assert max(reached, key=lambda arm: reached[arm]) == plain
-
-
-CHOOSERS = ("gated", "gated:transfer.chooser=permuted", "gated:transfer.chooser=random")
-
-
-def chosen(name: str, arm: str) -> list[list[tuple[float, bool]]]:
-    """Return by seed the score of each later task that counts, and whether it started from an earlier one."""
-    result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    return [
-        [
-            (row["score"], row["parent"] is not None)
-            for row in run["tasks"][1:]
-            if row["task"] in result["summary"]["counted"]
-        ]
-        for run in result["runs"][arm]
-    ]
-
-
-def with_error(gains: list[list[float]]) -> tuple[float, float]:
-    """Return the mean of gains by seed, and the larger one of its errors over pairs and over seeds."""
-    pairs, seeds = [gain for seed in gains for gain in seed], [fmean(seed) for seed in gains]
-    return fmean(pairs), max(stdev(pairs) / len(pairs) ** 0.5, stdev(seeds) / len(seeds) ** 0.5)
-
-
-def test_what_permuted_labels_and_lots_bring_in_the_place_of_the_gate_is_said() -> None:
-    page = " ".join(PAGE.split())
-    names = ("chooser-omniglot-5", "chooser-clinc-5", "chooser-pacs-10")
-    starts = [
-        [sum(started for seed in chosen(name, arm) for _, started in seed) for name in names]
-        for arm in CHOOSERS
-    ]
-    alphabets, intents, domains = (sum(map(len, chosen(name, "gated"))) for name in names)
-    real, permuted, lots = starts
-    assert f"{permuted[0]} of {alphabets} alphabets and {permuted[1]} of {intents} domains of intents" in page
-    assert f"{permuted[2]} of {domains}, more than the {real[2]} with labels as they are" in page
-    assert permuted[2] > real[2]
-    brought = [
-        f"{found['points']:+.1f} ± {max(found['standard_error'], found['standard_error_over_seeds']):.1f}"
-        for found in (transfer(name, CHOOSERS[2]) for name in names)
-    ]
-    of_all = [
-        f"{started} of {number}" for started, number in zip(lots, (alphabets, intents, domains), strict=True)
-    ]
-    assert "Lots let {}, {} and {} start, and bring {}, {} and {}.".format(*of_all, *brought) in page
-
-
-def test_the_gate_is_better_than_chance_where_there_is_something_to_gain_and_nowhere_worse() -> None:
-    over = []
-    for name in ("chooser-omniglot-5", "chooser-clinc-5", "chooser-pacs-10"):
-        real, *others = (chosen(name, arm) for arm in CHOOSERS)
-        for other in others:
-            over.append(
-                with_error(
-                    [
-                        [ours - theirs for (ours, _), (theirs, _) in zip(seed, beside, strict=True)]
-                        for seed, beside in zip(real, other, strict=True)
-                    ]
-                )
-            )
-    assert all(points > 2 * error for points, error in over[:2])
-    assert all(0 < points <= 2 * error for points, error in over[2:])
-    shown = [f"{points:.1f} ± {error:.1f}" for points, error in over[1::2]]
-    said = "The gate brings {} more than lots on the alphabets, {} on CLINC150 and {} on PACS."
-    assert said.format(*shown) in " ".join(PAGE.split())
-
-
-def test_what_lots_would_bring_on_unlike_images_is_said() -> None:
-    started = [started for seed in chosen("arms-vision", "gated") for _, started in seed]
-    always, gained = (
-        f"{found['points']:.1f} ± {max(found['standard_error'], found['standard_error_over_seeds']):.1f}"
-        for found in (transfer("arms-vision", arm) for arm in ("average", "gated"))
-    )
-    share = fmean(started) * transfer("arms-vision", "average")["points"]
-    assert f"{sum(started)} of {len(started)} tasks start; two thirds of the {always} points" in " ".join(
-        PAGE.split()
-    )
-    assert f"would be {share:.1f}, and the gate gains {gained}." in " ".join(PAGE.split())
 
 
 def test_what_other_starts_bring_is_said_in_words() -> None:

@@ -29,7 +29,7 @@ from tests.edgecl.factories import (
     make_injected,
     make_spec,
 )
-from tests.edgecl.training.test_loop import ITEMS, PREPROCESSOR, make_learner
+from tests.edgecl.training.test_loop import ITEMS, PREPROCESSOR, RECIPE, make_learner
 from tests.edgecl.training.test_resume import assert_same_tensors, stop
 
 
@@ -50,14 +50,7 @@ def train(
     """Train with these accuracies on the validation items; return the head after each epoch, and in the end."""
     monkeypatch.setattr(loop, "_score", Mock(side_effect=list(accuracies)))
     learner, weights = make_learner(), list[Tensor]()
-    settings = {
-        "epochs": len(accuracies),
-        "min_steps": 0,
-        "batch_size": 8,
-        "learning_rate": 5e-3,
-        "weight_decay": 0.0,
-        **recipe,
-    }
+    settings = {**RECIPE, "epochs": len(accuracies), **recipe}
     progress = train_lessons(
         make_injected("vit"),
         [Lesson(learner, ITEMS, seed=0, validation=ITEMS)],

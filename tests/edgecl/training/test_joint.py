@@ -27,7 +27,7 @@ from tests.edgecl.factories import (
     make_injected,
     make_spec,
 )
-from tests.edgecl.training.test_loop import ITEMS, PREPROCESSOR, make_learner
+from tests.edgecl.training.test_loop import ITEMS, PREPROCESSOR, RECIPE, make_learner
 from tests.edgecl.training.test_resume import PowerCutError, assert_same_tensors
 
 METHODS = ("shared", "adaprefix++")
@@ -74,14 +74,7 @@ def train(
 
 def train_two(folder: Path, *, validation: TrainingItems | None = None, **recipe: Any) -> Progress:
     """Train two lessons of 24 items at once."""
-    settings = {
-        "epochs": 2,
-        "min_steps": 0,
-        "batch_size": 8,
-        "learning_rate": 5e-3,
-        "weight_decay": 0.0,
-        **recipe,
-    }
+    settings = {**RECIPE, **recipe}
     return train_lessons(
         make_injected("vit"),
         [Lesson(make_learner(), ITEMS, seed=seed, validation=validation) for seed in range(2)],

@@ -37,6 +37,10 @@ ITEMS = TrainingItems(
 )
 
 
+RECIPE = {"epochs": 2, "min_steps": 0, "batch_size": 8, "learning_rate": 5e-3, "weight_decay": 0.0}
+"""Of a task that is trained without a run, which would fill in what is not named."""
+
+
 def make_learner(*, rank: int = 2, prefix_length: int = 3) -> AdaPrefixTask:
     method = AdaPrefix(RunConfig(method=MethodConfig(rank=rank, prefix_length=prefix_length)), DIMENSIONS)
     return method.begin_task(make_new_task(scale=make_scale(), generator=torch.Generator().manual_seed(0)))
@@ -50,15 +54,7 @@ def train(
     **recipe: Any,
 ) -> tuple[Progress, list[int]]:
     """Return the progress, and the finished epochs of which the caller was told."""
-    settings = {
-        "epochs": 2,
-        "min_steps": 0,
-        "batch_size": 8,
-        "learning_rate": 5e-3,
-        "weight_decay": 0.0,
-        "device": "cpu",
-        **recipe,
-    }
+    settings = {**RECIPE, "device": "cpu", **recipe}
     told: list[int] = []
     folder.mkdir(exist_ok=True)
     progress = train_lessons(
