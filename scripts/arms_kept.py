@@ -1,4 +1,4 @@
-"""The arms that a result file of scripts/measure_arms.py has already, when others are added to it."""
+"""What a result file has already, when more is added to it: arms of scripts/measure_arms.py, or sizes of adapters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from scripts.arms_tables import CEILING_ARM, FLOOR_ARM
 Result = dict[str, Any]
 
 ASKED = ("stream", "reversed", "per_class", "settings")
-"""What two measurements must have been asked for, for their arms to stand in one table."""
+"""What two measurements of arms must have been asked for, for their arms to stand in one table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A result file that was written before, whose arms stay.
+    """A result file that was written before, whose figures stay.
 
     Attributes:
         path: The file.
@@ -42,7 +42,7 @@ class Kept:
             raise ConfigError.at(
                 path,
                 found="no such file",
-                expected="a result file that arms can be added to",
+                expected="a result file that can be added to",
                 fix="Leave --add out, which measures the floors and writes the file.",
             ) from None
 
@@ -68,8 +68,12 @@ class Kept:
         Raises:
             ConfigError: It is not.
         """
-        for key in ASKED:
-            self._require(key, asked[key], self.result[key])
+        for key, value in asked.items():
+            self._require(key, value, self.result[key])
+
+    def command_with(self, added: str) -> str:
+        """Return the commands of the file, a line each, with another one."""
+        return "\n".join(dict.fromkeys([*self.result["command"].splitlines(), added]))
 
     def with_added(self, added: Result) -> Result:
         """Return the content of the file with the arms of another measurement in it; the joint arm stays last.
@@ -78,19 +82,16 @@ class Kept:
             ConfigError: The two are of other tasks, settings, backbones or seeds, or an arm that those of the file
                 are compared with reached something else.
         """
-        self.require_asked(added)
+        self.require_asked({key: added[key] for key in ASKED})
         self._require_references(added)
         self._require("fingerprint of the backbone", added["fingerprint"], self.result["fingerprint"])
         for key in ("best_floor", "counted"):
             self._require(key, added["summary"][key], self.result["summary"][key])
         runs = {**self.result["runs"], **added["runs"]}
         arms = {**self.result["summary"]["arms"], **added["summary"]["arms"]}
-        commands = self.result["command"].splitlines()
-        if added["command"] not in commands:
-            commands.append(added["command"])
         return {
             **added,
-            "command": "\n".join(commands),
+            "command": self.command_with(added["command"]),
             "summary": {**self.result["summary"], "arms": _joint_last(arms)},
             "runs": _joint_last(runs),
         }
@@ -108,7 +109,7 @@ class Kept:
                 f"--add, {what}",
                 found=found,
                 expected=f"{expected}, as in {self.path}",
-                fix="Add arms that were measured on the same tasks, settings, backbone and seeds.",
+                fix="Add what was measured on the same tasks, settings, backbone and seeds.",
             )
 
 

@@ -3,7 +3,8 @@
     python scripts/measure_capacity.py vision --sizes 0,10 4,0 8,0 16,0 16,10 32,0 48,15 --data DATA \
         --backbone VIT_FOLDER --set backbone.image_size=112 --runs RUNS --out docs/results/capacity-vision.json
 
-A size is RANK,PREFIX_LENGTH. Bytes are those of the tensors that a pack of this type stores.
+A size is RANK,PREFIX_LENGTH. Bytes are those of the tensors that a pack of this type stores. With `--add` the sizes
+that the result file has already stay.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from edgecl.training.run import Run
 from edgecl.training.train import load_run_backbone
 from edgecl_runtime.pack_layout import packed
 from edgecl_runtime.tensors import TaskTensors
+from scripts.arms_kept import Kept
 from scripts.arms_summary import spread
 from scripts.result_files import command_line, surroundings, write_result
 from scripts.stream_runs import exit_code, read_settings, setting, stream_names, stream_tasks, trained
@@ -115,38 +117,54 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("stream", choices=stream_names())
-    parser.add_argument("--sizes", nargs="+", type=Size.read, required=True, metavar="RANK,LENGTH")
-    parser.add_argument("--only", nargs="+", help="Tasks of the stream; all if absent.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--backbone", required=True)
-    parser.add_argument("--set", dest="settings", nargs="*", type=setting, default=[], metavar="KEY=VALUE")
-    parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    add = parser.add_argument
+    add("stream", choices=stream_names())
+    add("--sizes", nargs="+", type=Size.read, required=True, metavar="RANK,LENGTH")
+    add("--only", nargs="+", help="Tasks of the stream; all if absent.")
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add("--data", type=Path, required=True)
+    add("--backbone", required=True)
+    add("--set", dest="settings", nargs="*", type=setting, default=[], metavar="KEY=VALUE")
+    add("--add", action="store_true", help="Sizes that OUT has already stay, and its floors are taken.")
+    add("--runs", type=Path, required=True)
+    add("--out", type=Path, required=True)
     return parser.parse_args()
+
+
+def asked(options: argparse.Namespace, tasks: list[TaskSpec]) -> dict[str, Any]:
+    """Return what sizes must share to stand in one result file."""
+    return {
+        "stream": options.stream,
+        "tasks": [spec.name for spec in tasks],
+        "seeds": options.seeds,
+        "settings": options.settings,
+    }
 
 
 def main() -> int:
     """Measure every size over all seeds and write the result file after each."""
     options = parse_arguments()
     tasks = stream_tasks(options.stream, options.data, only=options.only)
-    curve: list[dict[str, Any]] = []
-    floors: list[float] = []
+    kept = Kept.read(options.out) if options.add else None
+    if kept:
+        kept.require_asked(asked(options, tasks))
+    curve: list[dict[str, Any]] = kept.result["curve"] if kept else []
+    floors: list[float] = [kept.result["mean_best_floor"]] if kept else []
     for size in options.sizes:
-        runs = [run_of_size(options, tasks, size, seed, floors=not curve) for seed in options.seeds]
+        runs = [run_of_size(options, tasks, size, seed, floors=not floors) for seed in options.seeds]
+        fingerprint = runs[0].record.fingerprint
+        if kept:
+            kept.require_asked({"fingerprint": fingerprint})
         floors = floors or [
             task.best_floor for run in runs for task in run.tasks if task.best_floor is not None
         ]
+        curve = [each for each in curve if Size(each["rank"], each["prefix_length"]) != size]
         curve.append(point(size, [measured(run, tasks) for run in runs]))
         result = {
-            "command": command_line(),
-            "stream": options.stream,
-            "tasks": [spec.name for spec in tasks],
-            "seeds": options.seeds,
+            "command": kept.command_with(command_line()) if kept else command_line(),
+            **asked(options, tasks),
             "backbone": Path(options.backbone).name,
-            "fingerprint": runs[0].record.fingerprint,
-            "settings": options.settings,
+            "fingerprint": fingerprint,
             "mean_best_floor": round(statistics.fmean(floors), 2),
             "curve": curve,
             **surroundings("edgecl", "torch", "transformers"),

@@ -126,6 +126,17 @@ def test_accuracy_is_measured_against_bytes(tmp_path: Path) -> None:
     assert [row[:8] for row in rows[2:]] == ["| 2 | 0 ", "| 4 | 2 "]
 
 
+def test_sizes_are_added_to_a_curve_with_its_floors(tmp_path: Path) -> None:
+    only = ("--only", "photo", "sketch")
+    before = measure("measure_capacity.py", tmp_path, "--sizes", "2,0", *only)
+    found = measure("measure_capacity.py", tmp_path, "--sizes", "4,2", "--add", *only)
+    assert [(each["rank"], each["prefix_length"]) for each in found["curve"]] == [(2, 0), (4, 2)]
+    assert found["curve"][0] == before["curve"][0]
+    assert found["mean_best_floor"] == before["mean_best_floor"]
+    assert len(found["command"].splitlines()) == 2
+    assert Run.open(tmp_path / "runs" / "4-2-0").tasks[0].best_floor is None
+
+
 def test_what_prefixes_carry_is_measured_on_the_very_items_of_the_run(tmp_path: Path) -> None:
     arms = measure("measure_arms.py", tmp_path, "--arms", "adaprefix")
     places = ("--runs", tmp_path / "runs" / "adaprefix-0", "--data", tmp_path / "data")
