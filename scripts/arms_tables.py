@@ -161,17 +161,21 @@ def recipes_table(result: Result) -> str:
     if all("validation_last" in found for found in arms.values()):
         columns = {"validation": "best epoch on validation items %", "validation_last": "last epoch %"}
     heads = [f"{head} | over the first row" for head in columns.values()]
-    lines = [f"| settings | {' | '.join(heads)} |", "|---|" + "---|---|" * len(columns)]
+    by_size = len({found["bytes_per_task"] for found in arms.values()}) > 1
+    sizes = ["kB a task"] if by_size else []
+    lines = [
+        f"| {' | '.join(['settings', *sizes, *heads])} |",
+        "|---" * (1 + len(sizes) + 2 * len(columns)) + "|",
+    ]
     first, *_ = arms
-    known = _settings(first)
     for name, found in arms.items():
         cells = [
             f"{spread(found[each])} | {'' if name == first else _over(result, name, first, each)}"
             for each in columns
         ]
-        own = [setting for setting in _settings(name) if setting not in known]
-        shown = ", ".join(f"`{each}`" for each in own) if own else _described(first)
-        lines.append(f"| {shown} | {' | '.join(cells)} |")
+        if by_size:
+            cells.insert(0, COLUMNS["kB a task"](found))
+        lines.append(f"| {_described(name, first)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -180,12 +184,14 @@ def _settings(name: str) -> list[str]:
     return [each for each in name.partition(":")[2].split(",") if each]
 
 
-def _described(name: str) -> str:
-    """Return what the settings of a table are compared with."""
-    arm, settings = name.partition(":")[0], _settings(name)
-    return (
-        f"`{arm}` with {', '.join(f'`{each}`' for each in settings)}" if settings else f"`{arm}` as it ships"
-    )
+def _described(name: str, first: str) -> str:
+    """Return what a row of a table is: its settings, beside those of the first row where the arm is the same."""
+    arm = name.partition(":")[0]
+    known = _settings(first) if name != first and arm == first.partition(":")[0] else None
+    shown = ", ".join(f"`{each}`" for each in _settings(name) if each not in (known or ()))
+    if known is not None:
+        return shown
+    return f"`{arm}` with {shown}" if shown else f"`{arm}` as it ships"
 
 
 def _over(result: Result, name: str, first: str, key: str) -> str:

@@ -61,8 +61,16 @@ def test_without_any_transfer_there_are_no_rows(kind: str, tmp_path: Path) -> No
     assert len(table(kind, tmp_path)) == 2
 
 
-def recipes(folder: Path, keys: tuple[str, ...], first: str, other: str) -> list[str]:
-    """Return the table of two arms, each of two seeds of two tasks; each further key has five points less."""
+def recipes(folder: Path, keys: tuple[str, ...], first: str, other: str, *, grows: int = 0) -> list[str]:
+    """Return the table of two arms, each of two seeds of two tasks; each further key has five points less.
+
+    Args:
+        folder: Where files are written.
+        keys: What accuracies are of.
+        first: The arm that the other one is compared with.
+        other: That one.
+        grows: Bytes by which its tasks are larger.
+    """
     names = "linear-head", first, other
     rows = {
         name: [
@@ -81,7 +89,10 @@ def recipes(folder: Path, keys: tuple[str, ...], first: str, other: str) -> list
         "summary": {
             "counted": ["bolts", "leaves"],
             "arms": {
-                name: {key: {"mean": 60.0 - 5 * less + place, "sd": 0.5} for less, key in enumerate(keys)}
+                name: {
+                    "bytes_per_task": 162_000 + grows * place,
+                    **{key: {"mean": 60.0 - 5 * less + place, "sd": 0.5} for less, key in enumerate(keys)},
+                }
                 for place, name in enumerate(names)
             },
         },
@@ -114,6 +125,14 @@ def test_settings_stand_beside_the_first_arm_without_what_they_share_with_it(tmp
     *_, first, other = recipes(tmp_path, ("score",), vector, f"{vector},generator.guidance=distance")
     assert first == "| `adaprefix++` with `generator.task_embedding=vector` | 61.0 ± 0.5 |  |"
     assert other == "| `generator.guidance=distance` | 62.0 ± 0.5 | +2.0 ± 0.6 |"
+
+
+def test_rows_of_other_sizes_and_arms_say_so(tmp_path: Path) -> None:
+    faster = "adapter:training.learning_rate=0.01"
+    head, _, shipped, other = recipes(tmp_path, ("score",), "adaprefix", faster, grows=-1000)
+    assert head == "| settings | kB a task | accuracy on test items % | over the first row |"
+    assert shipped == "| `adaprefix` as it ships | 161 | 61.0 ± 0.5 |  |"
+    assert other == "| `adapter` with `training.learning_rate=0.01` | 160 | 62.0 ± 0.5 | +2.0 ± 0.6 |"
 
 
 def test_what_tasks_cost_stands_by_tens_of_the_tasks_known_before(tmp_path: Path) -> None:
