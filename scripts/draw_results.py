@@ -169,12 +169,12 @@ def capacity_drawing(results: Sequence[Result]) -> Drawing:
                 label=f"{name}, ± deviation over seeds",
             )
         for of in results:
-            for place, each in enumerate(_by_size(of)):
+            for each in of["curve"]:
                 is_default = of is result and (each["rank"], each["prefix_length"]) == _default_size()
                 axes.annotate(
                     f"{each['rank']}, {each['prefix_length']}{' (default)' if is_default else ''}",
                     (each["float16"]["bytes_per_task"] / 1e3, each["float16"]["score"]["mean"]),
-                    xytext=(5, -11 if place % 2 else 5),
+                    xytext=(5, -11 if of is result else 5),
                     textcoords="offset points",
                     fontsize=7,
                 )
