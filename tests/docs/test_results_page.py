@@ -510,25 +510,26 @@ def test_the_page_says_where_the_curve_bends_over_both_rates() -> None:
         arm: found["bytes_per_task"] / 1e3
         for arm, found in result("choice-size-vision")["summary"]["arms"].items()
     }
-    gains = [
-        held_back(KNEE, other)
-        for other in (
-            "adaprefix",
-            f"adaprefix:method.prefix_length=4,{FASTER}",
-            f"adapter:method.rank=8,{FASTER}",
-        )
-    ]
+    smaller = (
+        f"adaprefix:method.rank=4,{FASTER}",
+        f"adaprefix:method.prefix_length=4,{FASTER}",
+        f"adapter:method.rank=8,{FASTER}",
+    )
     said = (
         "**Over both rates it bends at rank 8 with ten prefixes at 0.01**: {:.0f} kB, {:.1f} ± {:.1f} points above the "
-        "default, which has {:.0f}, {:.1f} ± {:.1f} above rank 16 with four prefixes at the same rate, and "
-        "{:.1f} ± {:.1f} above rank 8 alone."
+        "default, which has {:.0f}, {:.1f} ± {:.1f} above rank 4 with ten prefixes at the same rate, {:.1f} ± {:.1f} "
+        "above rank 16 with four prefixes, and {:.1f} ± {:.1f} above rank 8 alone."
     )
-    assert said.format(sizes[KNEE], *gains[0], sizes["adaprefix"], *gains[1], *gains[2]) in text
+    default, *others = (held_back(KNEE, other) for other in ("adaprefix", *smaller))
+    figures = [sizes[KNEE], *default, sizes["adaprefix"], *others[0], *others[1], *others[2]]
+    assert said.format(*figures) in text
     larger = [
         held_back(f"adaprefix:{size},{FASTER}" if size else f"adaprefix:{FASTER}", KNEE)
         for size in ("", "method.rank=32", "method.prefix_length=20")
     ]
     assert all(points < 0.5 for points, _ in larger)
+    points, error = held_back("adaprefix:method.rank=8,training.learning_rate=0.02", KNEE)
+    assert abs(points) < error
     alone = [
         held_back(f"adapter:{size}{FASTER}", "adaprefix")[0]
         for size in ("method.rank=8,", "", "method.rank=32,")
