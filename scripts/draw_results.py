@@ -158,7 +158,7 @@ def capacity_drawing(results: Sequence[Result]) -> Drawing:
         axes = figure.subplots()
         for number, (of, kind, name) in enumerate(curves):
             style = look(number)
-            curve = _by_size(of)
+            curve = of["curve"]
             axes.errorbar(
                 [each[kind]["bytes_per_task"] / 1e3 for each in curve],
                 [each[kind]["score"]["mean"] for each in curve],
@@ -185,11 +185,6 @@ def capacity_drawing(results: Sequence[Result]) -> Drawing:
         name_above(figure)
 
     return draw(paint, name="", title="", caption="", alt="", inches=(WIDTH, 4.2))
-
-
-def _by_size(result: Result) -> list[dict[str, Any]]:
-    """Return the sizes of a curve, the smallest first."""
-    return sorted(result["curve"], key=lambda each: each["float16"]["bytes_per_task"])
 
 
 def _default_size() -> tuple[int, int]:
