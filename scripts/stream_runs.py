@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 
 import click
-import msgspec
 
 from edgecl.cli.output import TrainingConsole
 from edgecl.cli.settings_option import parse_settings
@@ -47,10 +46,8 @@ def stream_tasks(
     Raises:
         ConfigError: The stream has no task of a name in `only`.
     """
-    tasks = [
-        msgspec.structs.replace(spec, data=data / spec.data.relative_to(STREAMS))
-        for spec in read_stream(STREAMS / f"{name}.toml").tasks
-    ]
+    stream = read_stream(STREAMS / f"{name}.toml", data=data)
+    tasks = stream.varied(per_class=per_class, reverse=reverse).tasks
     if unknown := sorted(set(only or ()) - {spec.name for spec in tasks}):
         raise ConfigError.at(
             "--only",
@@ -58,13 +55,7 @@ def stream_tasks(
             expected=f"tasks of {name}: {', '.join(spec.name for spec in tasks)}",
             fix="Name tasks of the stream.",
         )
-    tasks = [spec for spec in tasks if only is None or spec.name in only]
-    if per_class is not None:
-        tasks = [
-            msgspec.structs.replace(spec, train_items=per_class * len(load_task(spec, seed=0).labels))
-            for spec in tasks
-        ]
-    return tasks[::-1] if reverse else tasks
+    return [spec for spec in tasks if only is None or spec.name in only]
 
 
 def trained(config: RunConfig, tasks: Sequence[TaskSpec], folder: Path) -> Run:

@@ -29,6 +29,7 @@ EXAMPLES = """\b
 Examples:
   edgecl train --stream shop-floor.toml --out runs/shop-floor
   edgecl train --backbone facebook/dinov2-small --stream leaves.toml --out runs/leaves --set training.epochs=10
+  edgecl train --stream leaves.toml --data /mnt/leaves --per-class 10 --reverse --out runs/leaves-10-reversed
   edgecl train runs/shop-floor --task scratches=data/scratches
   edgecl train --list-methods
 
@@ -51,6 +52,18 @@ The same command continues a run that was stopped."""
 @click.option(
     "--task", "tasks", multiple=True, metavar="NAME=DATA", help="A task; may be given several times."
 )
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder that the stream's relative data paths are taken from.  [default: that of the stream]",
+)
+@click.option(
+    "--per-class",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train on N items of each class, instead of the number that the stream asks for.",
+)
+@click.option("--reverse", is_flag=True, help="Learn the tasks in reversed order.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run to make or to continue.")
 @click.option(
     "--backbone", help="edgecl/NAME, a local transformers folder, or a hub name.  [default: edgecl/vit-64]"
@@ -132,6 +145,10 @@ def _train_stream(
         raise click.UsageError(
             "Give --stream FILE (or --task NAME=DATA) and --out RUN to train, or RUN and --task NAME=DATA to add a task"
         )
+    if stream is None and options["data"]:
+        raise click.UsageError(
+            "--data says where the data of a --stream lie; --task NAME=DATA has its own path"
+        )
     from edgecl.config import read_config, refuse_meaningless
     from edgecl.streams import StreamSpec, parse_task_option, read_stream
     from edgecl.training.train import train_stream
@@ -140,10 +157,11 @@ def _train_stream(
     if not (out / "run.json").exists():  # a run goes on with what an earlier version let pass
         refuse_meaningless(config)
     specs = (
-        read_stream(stream)
+        read_stream(stream, data=options["data"])
         if stream
         else StreamSpec(name="stream", tasks=tuple(map(parse_task_option, tasks)))
     )
+    specs = specs.varied(per_class=options["per_class"], reverse=options["reverse"])
     with _reports(out, options) as report:
         return train_stream(config, specs.tasks, out, report=report)
 
@@ -152,7 +170,8 @@ def _add_tasks(
     run: Path, stream: Path | None, tasks: tuple[str, ...], out: Path | None, options: dict[str, Any]
 ) -> Run:
     fixed = [name for name in ("method", "image_size", "seed", "config") if options[name] is not None]
-    if stream or out or options["settings"] or fixed or not tasks:
+    varied = options["data"] or options["per_class"] or options["reverse"]
+    if stream or out or options["settings"] or fixed or varied or not tasks:
         raise click.UsageError(
             "With RUN give only --task NAME=DATA (and --backbone if its folder moved): "
             "a task is added with the settings of its run"

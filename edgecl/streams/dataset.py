@@ -18,7 +18,12 @@ from edgecl.errors import DataError
 from edgecl.streams.arrays import read_arrays
 from edgecl.streams.examples import Examples, Item, Modality, Source, some_of, unreadable
 from edgecl.streams.folders import read_folders
-from edgecl.streams.splits import balanced_subset, proportional_subset, split_by_class
+from edgecl.streams.splits import (
+    balanced_subset,
+    few_of_each_class,
+    proportional_subset,
+    split_by_class,
+)
 from edgecl.streams.stream import TaskSpec
 from edgecl.streams.tables import TABLE_SUFFIXES, find_tables, read_tables
 
@@ -142,6 +147,8 @@ def _selected(source: Source, spec: TaskSpec, *, classes: int, seed: int) -> tup
             )
     if spec.train_items is not None:
         train = train.take(balanced_subset(train.labels, count=spec.train_items, seed=seed))
+    if spec.train_items_per_class is not None:
+        train = train.take(few_of_each_class(train.labels, count=spec.train_items_per_class, seed=seed))
     if spec.test_items is not None:
         test = test.take(proportional_subset(test.labels, count=spec.test_items, seed=seed))
     return train, test

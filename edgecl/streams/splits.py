@@ -41,6 +41,16 @@ def balanced_subset(labels: Sequence[str], *, count: int, seed: int) -> Position
     return _take(drawn, _even_quotas({label: len(items) for label, items in drawn.items()}, count))
 
 
+def few_of_each_class(labels: Sequence[str], *, count: int, seed: int) -> Positions:
+    """Return the ascending positions of `count` items of each class, or of all that a smaller class has.
+
+    With the same seed a larger subset contains the smaller one; where every class has `count` items or more, it is
+    the balanced subset of as many in all.
+    """
+    drawn = _drawn_by_class(labels, purpose="train", seed=seed)
+    return _take(drawn, dict.fromkeys(drawn, count))
+
+
 def proportional_subset(labels: Sequence[str], *, count: int, seed: int) -> Positions:
     """Return the ascending positions of `count` items (or of all), in the proportions of the classes.
 

@@ -4,9 +4,9 @@ name = "shop-floor"
 
 [[task]]
 name = "signs"
-data = "gtsrb"              # relative to the stream file
+data = "gtsrb"              # relative to the stream file, or to the folder that is given
 classes = ["Stop", "Yield"] # the rest is optional
-train_items = 400
+train_items = 400           # or: train_items_per_class = 10
 test_items = 500
 test_fraction = 0.2
 """
@@ -35,6 +35,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         data: A folder, or a CSV, JSONL or `.npz` file.
         classes: The classes to keep; None keeps all.
         train_items: At most so many training items, as even over the classes as they allow; None keeps all.
+        train_items_per_class: At most so many training items of each class, instead of `train_items`.
         test_items: At most so many test items, in the proportions of the classes; None keeps all.
         test_fraction: Share of each class that becomes the test part where the data have none of their own.
 
@@ -46,6 +47,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     data: Path
     classes: tuple[str, ...] | None = None
     train_items: int | None = None
+    train_items_per_class: int | None = None
     test_items: int | None = None
     test_fraction: float = 0.2
 
@@ -54,7 +56,15 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         where = f"task {self.name!r}"
         if self.classes is not None:
             _check_classes(where, self.classes)
-        for key, count in (("train_items", self.train_items), ("test_items", self.test_items)):
+        if self.train_items is not None and self.train_items_per_class is not None:
+            raise ConfigError.at(
+                where,
+                found="train_items and train_items_per_class",
+                expected="one of them",
+                fix="Leave the other one out.",
+            )
+        for key in ("train_items", "train_items_per_class", "test_items"):
+            count = getattr(self, key)
             if count is not None and count < 1:
                 raise ConfigError.at(
                     where,
@@ -99,9 +109,25 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 )
             seen[key] = task.name
 
+    def varied(self, *, per_class: int | None = None, reverse: bool = False) -> StreamSpec:
+        """Return the stream with `per_class` training items of each class, and in reversed order, if asked.
 
-def read_stream(path: Path) -> StreamSpec:
-    """Return the stream of a TOML file; relative `data` paths are taken from the folder of the file.
+        Raises:
+            ConfigError: `per_class` is below 1.
+        """
+        tasks = self.tasks[::-1] if reverse else self.tasks
+        if per_class is not None:
+            few = {"train_items": None, "train_items_per_class": per_class}
+            tasks = tuple(msgspec.structs.replace(task, **few) for task in tasks)
+        return msgspec.structs.replace(self, tasks=tasks)
+
+
+def read_stream(path: Path, *, data: Path | None = None) -> StreamSpec:
+    """Return the stream of a TOML file.
+
+    Args:
+        path: The file.
+        data: The folder that relative `data` paths are taken from; None: that of the file.
 
     Raises:
         ConfigError: The file cannot be read, is not TOML, has an unknown key or an impossible value.
@@ -113,7 +139,8 @@ def read_stream(path: Path) -> StreamSpec:
         raise ConfigError.at(
             path, found="'task' as one value", expected="tables", fix="Write [[task]], not [task]."
         )
-    tasks = tuple(_read_task(path, number, table) for number, table in enumerate(tables, start=1))
+    folder = path.parent if data is None else data
+    tasks = tuple(_read_task(path, number, table, folder) for number, table in enumerate(tables, start=1))
     if not isinstance(document.get("name"), str):
         raise ConfigError.at(
             path,
@@ -153,14 +180,14 @@ def _load_toml(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _read_task(path: Path, number: int, table: dict[str, Any]) -> TaskSpec:
+def _read_task(path: Path, number: int, table: dict[str, Any], folder: Path) -> TaskSpec:
     where = f"[[task]] number {number}"
     _refuse_unknown_keys(path, where, table, allowed=TaskSpec.__struct_fields__)
     if isinstance(table.get("classes"), list):
         table = {**table, "classes": [_class_name(label) for label in table["classes"]]}
     try:
         spec = msgspec.convert(table, TaskSpec, dec_hook=_to_path)
-        return msgspec.structs.replace(spec, data=path.parent / spec.data.expanduser())
+        return msgspec.structs.replace(spec, data=folder / spec.data.expanduser())
     except (msgspec.ValidationError, ConfigError) as error:
         raise ConfigError(f"{path}, {where}: {error}") from None
 

@@ -156,9 +156,12 @@ def test_a_task_that_is_there_already_is_not_trained_again(
         ("--image-size", "64"),
         ("--config", "c.toml"),
         ("--set", "training.epochs=1"),
+        ("--data", "data"),
+        ("--per-class", "5"),
+        ("--reverse",),
     ],
 )
-def test_a_run_keeps_its_settings(option: tuple[str, str], call: Call) -> None:
+def test_a_run_keeps_its_settings(option: tuple[str, ...], call: Call) -> None:
     called = call("train", "run", "--task", "a=a.npz", *option)
     assert (called.code, called.out) == (2, "")
     assert "With RUN give only --task NAME=DATA" in called.err
@@ -172,6 +175,27 @@ def test_a_new_run_needs_tasks_and_a_folder(arguments: tuple[str, ...], call: Ca
     called = call("train", *arguments)
     assert (called.code, called.out) == (2, "")
     assert "Give --stream FILE (or --task NAME=DATA) and --out RUN to train" in called.err
+
+
+def test_a_stream_is_learned_from_another_folder_in_reversed_order_with_few_items(
+    image_field: Field, tmp_path: Path, call: Call
+) -> None:
+    data = {f"task-{number}": make_data(tmp_path / "data", "image", number=number) for number in range(2)}
+    stream = make_stream(tmp_path / "two.toml", {name: Path(path.name) for name, path in data.items()})
+    called = call(
+        "train",
+        *("--backbone", image_field.backbone, "--stream", stream, "--data", tmp_path / "data"),
+        *("--per-class", "2", "--reverse", "--out", tmp_path / "run", *QUICK, "--json"),
+    )
+    assert called.code == 0
+    assert [task["task"] for task in called.json["tasks"]] == ["task-1", "task-0"]
+    assert [task.train_items for task in Run.open(tmp_path / "run").tasks] == [6, 4]
+
+
+def test_a_folder_of_data_is_for_streams(call: Call) -> None:
+    called = call("train", "--task", "a=a.npz", "--data", "data", "--out", "run")
+    assert called.code == 2
+    assert "--task NAME=DATA has its own path" in called.err
 
 
 def test_a_run_without_a_task_to_add_is_wrong_usage(call: Call) -> None:

@@ -63,6 +63,12 @@ def test_training_items_are_balanced_and_test_items_proportional(tmp_path: Path)
     assert np.bincount(task.test.targets).tolist() == [8, 2]
 
 
+def test_few_training_items_of_each_class_are_taken(tmp_path: Path) -> None:
+    data = make_jsonl(tmp_path / "a.jsonl", make_rows({"a": 40, "b": 10}))
+    task = load_task(make_spec(data, train_items_per_class=3), seed=0)
+    assert np.bincount(task.train.targets).tolist() == [3, 3]
+
+
 def test_another_seed_selects_other_items(tmp_path: Path) -> None:
     spec = make_spec(make_jsonl(tmp_path / "a.jsonl", make_rows({"a": 30, "b": 30})), train_items=10)
     first, again, other = (load_task(spec, seed=seed) for seed in (0, 0, 1))

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecl.streams.splits import balanced_subset, proportional_subset, split_by_class
+from edgecl.streams.splits import (
+    balanced_subset,
+    few_of_each_class,
+    proportional_subset,
+    split_by_class,
+)
 
 SIZES = st.dictionaries(st.sampled_from("abcdef"), st.integers(2, 30), min_size=2)
 SEEDS = st.integers(0, 2**32)
@@ -85,6 +90,19 @@ def test_a_larger_balanced_subset_contains_the_smaller(
 ) -> None:
     small = balanced_subset(labels, count=count, seed=seed)
     assert set(small) <= set(balanced_subset(labels, count=count + more, seed=seed))
+
+
+@given(labels(), st.integers(1, 40), SEEDS)
+def test_few_of_each_class_are_what_is_asked_for_or_all(labels: list[str], count: int, seed: int) -> None:
+    taken = counts(few_of_each_class(labels, count=count, seed=seed), labels)
+    assert taken == {label: min(count, size) for label, size in Counter(labels).items()}
+
+
+@given(st.integers(1, 10), SEEDS)
+def test_few_of_large_classes_are_the_balanced_subset_of_as_many(count: int, seed: int) -> None:
+    labels = [*"aab" * 10]
+    few = few_of_each_class(labels, count=count, seed=seed)
+    assert few == balanced_subset(labels, count=2 * count, seed=seed)
 
 
 @given(labels(), st.integers(6, 200), SEEDS)

@@ -52,6 +52,19 @@ def test_data_are_relative_to_the_stream_file_unless_absolute(tmp_path: Path) ->
     assert digits.data == Path("/data/digits.npz")
 
 
+def test_data_may_lie_in_another_folder_than_the_stream_file(tmp_path: Path) -> None:
+    signs, digits = read_stream(write(tmp_path, FULL), data=Path("/mnt")).tasks
+    assert (signs.data, digits.data) == (Path("/mnt/gtsrb"), Path("/data/digits.npz"))
+
+
+def test_a_stream_is_varied_in_items_and_order(tmp_path: Path) -> None:
+    stream = read_stream(write(tmp_path, FULL))
+    assert stream.varied() == stream
+    digits, signs = stream.varied(per_class=5, reverse=True).tasks
+    assert (digits.name, signs.name) == ("digits", "signs")
+    assert (signs.train_items, signs.train_items_per_class, signs.test_items) == (None, 5, 500)
+
+
 def test_classes_written_as_numbers_become_text(tmp_path: Path) -> None:
     assert read_stream(write(tmp_path, FULL)).tasks[1].classes == ("1", "7")
 
@@ -61,7 +74,9 @@ def test_unknown_key_is_named_with_file_table_and_allowed_keys(tmp_path: Path) -
     with pytest.raises(ConfigError) as caught:
         read_stream(path)
     assert f"{path}, [[task]] number 2: found the unknown key 'train_itms'" in str(caught.value)
-    assert "only 'name', 'data', 'classes', 'train_items', 'test_items', 'test_fraction'" in str(caught.value)
+    assert "expected only 'name', 'data', 'classes', 'train_items', 'train_items_per_class', " in str(
+        caught.value
+    )
 
 
 def test_unknown_key_at_the_top_is_refused(tmp_path: Path) -> None:
@@ -81,6 +96,12 @@ def test_unknown_key_at_the_top_is_refused(tmp_path: Path) -> None:
         ("train_items = 400", "train_items = 1.5", r"at `\$.train_items`"),
         ("train_items = 400", "train_items = 0", "train_items = 0, expected 1 or more"),
         ("test_items = 500", "test_items = -1", "test_items = -1, expected 1 or more"),
+        ("train_items = 400", "train_items_per_class = 0", "train_items_per_class = 0, expected 1 or more"),
+        (
+            "test_items = 500",
+            "train_items_per_class = 5",
+            "train_items and train_items_per_class, expected one",
+        ),
         ("test_fraction = 0.25", "test_fraction = 1.0", "between 0 and 1"),
         ("test_fraction = 0.25", "test_fraction = nan", "between 0 and 1"),
         ('classes = ["Stop", "Yield"]', 'classes = ["Stop"]', "1 in classes, expected 2 or more"),
