@@ -85,10 +85,12 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The hypernetwork of AdaPrefix++ that all tasks share; other methods have none.
 
     Attributes:
-        architecture: `rowwise` (a two-layer net for each row), `recurrent` (an LSTM over the blocks), or `interval`.
+        architecture: `rowwise` (a two-layer net for each row), `recurrent` (an LSTM over the blocks), or `interval`
+            (experimental).
         generates: `prefix`, or `adapter`; the other one is the task's own.
         task_embedding: `row`, one vector per row and task as published, or `vector`, one per task.
-        layer_embedding: Trained in the `first_task` and frozen then, `always` trained, or `onehot`.
+        layer_embedding: Trained in the `first_task` and frozen then, `always` trained, or never: `onehot`, or as drawn
+            (`random`).
         recurrent_mode: `regularised`: all of the recurrent network is trained in every task; `freeze_recurrent`: the
             weights from state to state in the first one only, as published; `grow`: all that tasks share in the first
             one only, beside input weights and a change of the output layer of each task's own.
@@ -111,12 +113,13 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
         guidance_normalization: Scores become distances `relative` to the other tasks and the noise, by `ahp_ratio` as
             published, or by `ahp_winrate`, a tournament over subsamples.
         guidance_weight: Weight of the guidance per known task, at most 1 in all.
+        guidance_fade: Let it fade over the second half of a task; as published it stays the same.
     """
 
     architecture: Literal["rowwise", "recurrent", "interval"] = "rowwise"
     generates: Literal["prefix", "adapter"] = "prefix"
     task_embedding: Literal["row", "vector"] = "row"
-    layer_embedding: Literal["first_task", "always", "onehot"] = "first_task"
+    layer_embedding: Literal["first_task", "always", "onehot", "random"] = "first_task"
     recurrent_mode: Literal["regularised", "freeze_recurrent", "grow"] = "regularised"
     recurrent_learned_state: bool = False
     interval_epsilon: Positive = 1.0
@@ -133,6 +136,7 @@ class GeneratorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     guidance_from: Literal["h_lwc", "h_raw", "permuted", "random"] = "h_lwc"
     guidance_normalization: Literal["relative", "ahp_ratio", "ahp_winrate"] = "relative"
     guidance_weight: Annotated[float, Meta(ge=0)] = 0.05
+    guidance_fade: bool = True
 
 
 class TransferConfig(Struct, frozen=True, forbid_unknown_fields=True):

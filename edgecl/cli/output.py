@@ -124,7 +124,7 @@ class TrainingConsole:
         measure = " balanced" if record.is_balanced else ""
         self._tell(
             f"{record.name}: {record.score:.1f} %{measure} on {record.test_items} test items, "
-            f"{record.seconds:.0f} s{_start(record)}"
+            f"{record.seconds:.0f} s{_start(record)}{_guided(record)}"
         )
 
     def comparing(self, task: str, done: int, total: int) -> None:
@@ -147,6 +147,12 @@ class TrainingConsole:
     def _tell(self, line: str) -> None:
         note(line)
         self._told_at = monotonic()
+
+
+def _guided(record: TaskRecord) -> str:
+    """Return how many earlier tasks guided the embedding of a task; nothing where none did."""
+    count = len(record.guided_by)
+    return f", guided by {count} earlier task{'s' if count > 1 else ''}" if count else ""
 
 
 def _start(record: TaskRecord) -> str:

@@ -16,17 +16,19 @@ from edgecl.generators.output import new_linear
 FIRST_GUIDED = 2
 
 
-def guidance_weight(position: int, *, progress: float, per_task: float = 0.05) -> float:
+def guidance_weight(position: int, *, progress: float, per_task: float = 0.05, fade: bool = True) -> float:
     """Return the weight of the guidance: `per_task` for each earlier task, at most 1, fading in the second half.
 
     Args:
         position: How many tasks there are already; below 2 they say nothing about directions, and the weight is 0.
         progress: Done part of the task's training, from 0 to 1.
         per_task: Weight for each earlier task.
+        fade: Without it the weight stays the same to the end, as published.
     """
     if position < FIRST_GUIDED:
         return 0.0
-    return min(per_task * position, 1.0) * min(1.0, 2 * (1 - progress))
+    left = min(1.0, 2 * (1 - progress)) if fade else 1.0
+    return min(per_task * position, 1.0) * left
 
 
 def distance_loss(embedding: Tensor, anchors: Tensor, distances: Tensor, *, gamma: float) -> Tensor:

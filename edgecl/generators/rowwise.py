@@ -15,7 +15,7 @@ from edgecl.generators.output import RowOutput, Start, new_linear
 from edgecl_runtime.manifest import Dimensions
 
 TaskEmbedding = Literal["row", "vector"]
-LayerEmbedding = Literal["first_task", "always", "onehot"]
+LayerEmbedding = Literal["first_task", "always", "onehot", "random"]
 
 STARTING_TASKS = 16
 
@@ -28,8 +28,9 @@ class RowwiseConfig:
         task_embedding: `row`: a task has an embedding for each of its rows, as published. `vector`: it has one, and a
             learned embedding tells the rows apart; guidance needs this.
         task_size: Entries of a task's embedding, per row or in all; 32 is usual for `vector`.
-        layer_embedding: Trained in the first task and then frozen, trained always, or a fixed one-hot code of the
-            block. The embedding of rows goes with it, and is trained in the first task beside one-hot codes.
+        layer_embedding: Trained in the first task and then frozen, trained always, or never: a one-hot code of the
+            block, or as it was drawn. The embedding of rows goes with it, and is trained in the first task beside
+            what is never trained.
         layer_size: Entries of a block's embedding.
         row_size: Entries of a row's embedding, used by `vector` alone.
         factor: The hidden layer has D / factor units.
@@ -99,7 +100,11 @@ class RowwiseGenerator(nn.Module):
             self.register_buffer("layer_embedding", torch.eye(config.layer_size)[: dimensions.layers, None])
         else:
             shape = (dimensions.layers, 1 if is_vector else plan.rows, config.layer_size)
-            self.layer_embedding = nn.Parameter(torch.randn(shape, generator=generator))
+            drawn = torch.randn(shape, generator=generator)
+            if config.layer_embedding == "random":
+                self.register_buffer("layer_embedding", drawn)
+            else:
+                self.layer_embedding = nn.Parameter(drawn)
         rows = torch.randn(plan.rows, config.row_size, generator=generator) if is_vector else None
         self.row_embedding = None if rows is None else nn.Parameter(rows)
         self.encoder = TaskEncoder(config.task_size, generator=generator) if config.encoder else None

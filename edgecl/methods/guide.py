@@ -58,7 +58,10 @@ class EmbeddingGuide:
     def loss(self, embedding: Tensor, step: int) -> Tensor | None:
         """Return the weighted guidance of an embedding [E] at a step; None where it has no weight."""
         weight = guidance_weight(
-            self._known, progress=step / max(1, self._steps), per_task=self._config.guidance_weight
+            self._known,
+            progress=step / max(1, self._steps),
+            per_task=self._config.guidance_weight,
+            fade=self._config.guidance_fade,
         )
         if weight == 0:
             return None

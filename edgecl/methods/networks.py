@@ -43,6 +43,7 @@ ONLY_FOR: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "guidance_from": ("guidance", ("distance", "decoder", "paper")),
     "guidance_normalization": ("guidance", ("distance", "decoder", "paper")),
     "guidance_weight": ("guidance", ("distance", "decoder", "paper")),
+    "guidance_fade": ("guidance", ("distance", "decoder", "paper")),
 }
 """Settings that mean something only beside certain values of another one."""
 

@@ -106,6 +106,7 @@ def _run(run: MeasuredRun) -> dict[str, Any]:
                 "parent": task.parent,
                 "parent_gains": msgspec.to_builtins(task.parent_gains),
                 "parent_evidence": msgspec.to_builtins(task.parent_evidence),
+                "guided_by": task.guided_by,
                 "shipped_unchanged": is_same if is_shipped(run.record.config) else None,
                 "class_incremental": run.class_incremental.get(task.name),
                 "domain_incremental": run.domain_incremental.get(task.name),

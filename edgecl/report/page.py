@@ -145,7 +145,7 @@ def _tasks(comparison: Comparison) -> str:
     head = ["task", "classes", "train", "test", "best floor, %"]
     head += [f"{text(arm.name)}, %" for arm in comparison.arms]
     said = ["An asterisk marks a task that averages leave out."] if comparison.left_out else []
-    said += _verified(comparison)
+    said += _verified(comparison) + _guided(comparison)
     peers = (
         "" if all(is_shipped(arm.config) for arm in comparison.arms) else ", or of what a peer had learned,"
     )
@@ -184,6 +184,18 @@ def _verified(comparison: Comparison) -> list[str]:
             )
         elif not tested:
             said.append(f"{arm.name}: no shipped task was tested again; it is unchanged by construction.")
+    return said
+
+
+def _guided(comparison: Comparison) -> list[str]:
+    """Return for each arm with guidance how many of its tasks were guided."""
+    said = []
+    for arm in (arm for arm in comparison.arms if arm.config.generator.guidance != "none"):
+        flags = [bool(task.guided_by) for run in arm.runs for task in run.tasks]
+        said.append(
+            f"{arm.name}: measured similarity guided {sum(flags)} of {len(flags)} tasks; for the others there were "
+            "too few earlier tasks, or their ranking was not reliable."
+        )
     return said
 
 

@@ -26,6 +26,7 @@ OF_EARLIER_TASKS = (
     "guidance_from",
     "guidance_normalization",
     "guidance_weight",
+    "guidance_fade",
 )
 """Settings of the generator that say what earlier tasks do: a task learned alone has none."""
 

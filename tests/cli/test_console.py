@@ -44,6 +44,22 @@ def test_the_line_of_a_task_says_where_it_started_and_why(
     assert capsys.readouterr().err.endswith(f"10 s{said}\n")
 
 
+@pytest.mark.parametrize(
+    ("distances", "said"),
+    [
+        ({"bolts": 1.0, "nuts": 0.5}, ", guided by 2 earlier tasks"),
+        ({"bolts": 1.0}, ", guided by 1 earlier task"),
+        ({}, ""),
+    ],
+)
+def test_the_line_of_a_task_says_whether_others_guided_it(
+    capsys: pytest.CaptureFixture[str], distances: dict[str, float], said: str
+) -> None:
+    with TrainingConsole() as console:
+        console.finished(make_record("leaves", 2, guided_by=distances))
+    assert capsys.readouterr().err.endswith(f"10 s{said}\n")
+
+
 class Clock:
     """A clock that is set by hand."""
 

@@ -52,6 +52,11 @@ def test_guidance_grows_with_the_tasks_and_fades_in_the_second_half(
     assert guidance_weight(position, progress=progress) == pytest.approx(weight)
 
 
+def test_without_fading_guidance_keeps_its_weight() -> None:
+    weights = {guidance_weight(10, progress=progress, fade=False) for progress in (0.0, 0.6, 1.0)}
+    assert weights == {0.5}
+
+
 def test_the_weight_per_task_can_be_chosen() -> None:
     assert guidance_weight(4, progress=0.0, per_task=0.2) == pytest.approx(0.8)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgecl.config import GeneratorConfig
+from edgecl.config import GeneratorConfig, read_config
 from edgecl.errors import ConfigError
 from edgecl.generators import RowwiseConfig, RowwiseGenerator, prefix_plan
 from edgecl.methods.networks import build_network
@@ -53,6 +53,14 @@ def test_the_published_network_has_as_many_parameters_as_published(  # noqa: PLR
     assert count(built) == network + layers
     assert built.new_embedding(seeded()).numel() == task
     assert count(Prefix(dimensions, length=length, generator=seeded())) == explicit
+
+
+def test_the_published_arm_builds_the_published_network() -> None:
+    config = read_config(None, overrides={}, arm="adaprefix++-published")
+    assert config.method.prefix_length == 15
+    plan = prefix_plan(DEIT_T, length=15)
+    built = build_network(config.generator, DEIT_T, plan, random=seeded())
+    assert count(built) == 15_600 + 23_040
 
 
 @pytest.mark.parametrize(
@@ -166,6 +174,13 @@ def test_one_hot_layers_are_no_parameters_but_are_stored() -> None:
     network = make_rowwise(RowwiseConfig(layer_embedding="onehot"))
     assert "layer_embedding" not in dict(network.named_parameters())
     assert torch.equal(network.state_dict()["layer_embedding"][:, 0], torch.eye(64)[:3])
+
+
+def test_random_layers_are_no_parameters_but_are_stored() -> None:
+    network = make_rowwise(RowwiseConfig(layer_embedding="random"))
+    assert "layer_embedding" not in dict(network.named_parameters())
+    trained = make_rowwise(RowwiseConfig(layer_embedding="always"))
+    assert torch.equal(network.state_dict()["layer_embedding"], trained.state_dict()["layer_embedding"])
 
 
 def test_rows_of_one_layer_differ_by_the_task_alone_where_layers_are_one_hot() -> None:

@@ -124,6 +124,7 @@ def test_a_task_that_was_learned_keeps_its_embedding() -> None:
         {"layout": "flat"},
         {"start": "default"},
         {"layer_embedding": "onehot"},
+        {"layer_embedding": "random"},
     ],
 )
 def test_every_variant_trains_all_it_has(generator: dict[str, Any]) -> None:

@@ -141,6 +141,14 @@ def test_a_guided_task_is_trained_in_all_its_parts_and_ends_elsewhere_than_an_un
     assert not torch.equal(guided["embedding"], unguided["embedding"])
 
 
+def test_guidance_that_does_not_fade_leads_elsewhere() -> None:
+    fading, lasting = (
+        trained(learn(make_method(guidance_fade=fade), make_guided(steps=4), steps=4))
+        for fade in (True, False)
+    )
+    assert not torch.equal(fading["embedding"], lasting["embedding"])
+
+
 @pytest.mark.parametrize("mode", ["decoder", "paper"])
 def test_a_network_without_an_encoder_is_not_guided_through_a_decoder(mode: str) -> None:
     with pytest.raises(

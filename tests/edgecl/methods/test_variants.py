@@ -48,9 +48,11 @@ GENERATORS: dict[str, dict[str, Any]] = {
     "nested": {"architecture": "interval", "interval_nested": True, "interval_epsilon": 2.0},
     "bounds": {"architecture": "interval", "interval_drift": "bounds"},
     "flat": {"layout": "flat"},
+    "random": {"layer_embedding": "random"},
     "regenerated": {"drift_targets": "regenerated", "layer_embedding": "always"},
 }
 METHODS: dict[str, dict[str, Any]] = {
+    "additive": {"name": "adaprefix++", "attention": "additive"},
     "net": {"name": "adaprefix", "prefix_hidden": 20},
     "additive net": {"name": "adaprefix", "prefix_hidden": 20, "attention": "additive"},
     "shared net": {"name": "shared", "prefix_hidden": 20},
@@ -184,6 +186,7 @@ def test_bounds_that_are_kept_are_those_of_the_task_when_it_ended() -> None:
         ("layout", "flat", {"generates": "adapter"}),
         ("guidance_from", "permuted", {"guidance": "none"}),
         ("guidance_weight", 0.5, {"guidance": "none"}),
+        ("guidance_fade", False, {"guidance": "none"}),
     ],
 )
 def test_a_key_that_means_nothing_is_refused_with_the_other_one(

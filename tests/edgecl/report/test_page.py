@@ -264,6 +264,19 @@ def test_a_start_by_what_the_stream_gained_shows_that_too(tmp_path: Path) -> Non
     assert "+0.2 ± 1.0 points, with the tasks before +3.1 ± 1.0" in page_of(tmp_path, run).texts
 
 
+def test_the_page_says_how_many_tasks_were_guided(tmp_path: Path) -> None:
+    guidance: dict[str, Any] = {"method": {"name": "adaprefix++"}, "generator": {"guidance": "distance"}}
+    records = [
+        make_record("bolts"),
+        make_record("leaves", 1),
+        make_record("signs", 2, guided_by={"bolts": 1.0}),
+    ]
+    page = page_of(tmp_path, make_run(tmp_path / "guided-0", records, **guidance))
+    assert "guided 1 of 3 tasks" in " ".join(page.texts)
+    plain = page_of(tmp_path / "other", make_plain_run(tmp_path / "plain", 80.0, 70.0, 60.0))
+    assert "measured similarity guided" not in " ".join(plain.texts)
+
+
 def test_a_defect_is_an_alert(tmp_path: Path) -> None:
     run = make_plain_run(tmp_path / "run", 80.0, 70.0)
     save_after(run, "leaves", {"bolts": 74.0, "leaves": 70.0}, changed_tasks=["bolts"])
