@@ -10,24 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from scripts.measure_arms import parse_arguments
+from scripts import measure_arms, measure_capacity
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def commands() -> list[list[str]]:
-    """Return the arguments of all commands of two pages that measure arms."""
+def commands(script: str) -> list[list[str]]:
+    """Return the arguments of all commands of two pages that call a script."""
     pages = "\n".join((DOCS / page).read_text(encoding="utf-8") for page in ("results.md", "transfer.md"))
-    found = re.findall(
-        r"^python scripts/measure_arms\.py (.*)$", pages.replace("\\\n", " "), flags=re.MULTILINE
-    )
+    found = re.findall(rf"^python scripts/{script}\.py (.*)$", pages.replace("\\\n", " "), flags=re.MULTILINE)
     return [shlex.split(each) for each in found]
 
 
-@pytest.mark.parametrize("arguments", commands(), ids=lambda arguments: Path(arguments[-1]).stem)
+@pytest.mark.parametrize(
+    "arguments", commands("measure_arms"), ids=lambda arguments: Path(arguments[-1]).stem
+)
 def test_a_command_names_what_its_file_holds(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["measure_arms.py", *arguments])
-    asked = parse_arguments()
+    asked = measure_arms.parse_arguments()
     result = json.loads((DOCS / "results" / asked.out.name).read_text(encoding="utf-8"))
     arms = [arm for arm in result["summary"]["arms"] if arm != "linear-head"]
     assert {*asked.arms, *asked.alone} - {"linear-head"} == set(arms)
@@ -40,3 +40,21 @@ def test_a_command_names_what_its_file_holds(arguments: list[str], monkeypatch: 
     )
     tasks = {row["task"] for row in result["runs"][arms[0]][0]["tasks"]}
     assert asked.only is None or set(asked.only) == tasks
+
+
+@pytest.mark.parametrize(
+    "arguments", commands("measure_capacity"), ids=lambda arguments: Path(arguments[-1]).stem
+)
+def test_a_command_names_the_sizes_of_its_curve(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["measure_capacity.py", *arguments])
+    asked = measure_capacity.parse_arguments()
+    result = json.loads((DOCS / "results" / asked.out.name).read_text(encoding="utf-8"))
+    assert {*asked.sizes} == {(each["rank"], each["prefix_length"]) for each in result["curve"]}
+    assert (asked.stream, asked.only, asked.seeds, asked.settings) == (
+        result["stream"],
+        result["tasks"],
+        result["seeds"],
+        result["settings"],
+    )

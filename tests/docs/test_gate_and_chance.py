@@ -63,7 +63,7 @@ def test_what_is_seen_of_one_task_has_the_error_that_is_said() -> None:
         for name in STREAMS
     ]
     assert [round(error) for error in errors] == [2, 2, 5]
-    assert "an error of some five points there, two on the other streams" in page("docs/transfer.md")
+    assert "has an error of some five points there, of two on the other streams" in page("docs/transfer.md")
 
 
 def test_what_lots_would_bring_on_unlike_images_is_said() -> None:

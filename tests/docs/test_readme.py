@@ -97,10 +97,17 @@ def test_every_file_that_the_readme_links_to_exists() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def ratios(name: str) -> dict[str, dict[str, float]]:
+    """Return the ratios between steps of training, with their quartiles."""
+    found: dict[str, dict[str, float]] = json.loads(
+        (ROOT / "docs" / "results" / f"{name}.json").read_text(encoding="utf-8")
+    )["ratios"]
+    return found
+
+
 def steps(name: str) -> dict[str, float]:
     """Return the medians of ratios between steps of training."""
-    found = json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text(encoding="utf-8"))
-    return {pair: ratio["median"] for pair, ratio in found["ratios"].items()}
+    return {pair: ratio["median"] for pair, ratio in ratios(name).items()}
 
 
 SMALL, LARGE = steps("steps-cpu"), steps("steps-cpu-224")
@@ -114,9 +121,16 @@ def test_the_cost_of_a_step_is_the_one_that_was_measured() -> None:
         "AdaPrefix": "adaprefix++ at 2 / adaprefix",
         "its own at 2 known tasks, with 100": "adaprefix++ at 100 / adaprefix++ at 2",
     }
+    aims = {"LoRA through `peft`": "1.10", "adapters only": "1.05", "AdaPrefix": ""}
     for name, pair in rows.items():
-        assert f"| {name} | {SMALL[pair]:.2f} | {LARGE[pair]:.2f} |" in page
-    assert f"with 500 | {SMALL['adaprefix++ at 500 / adaprefix++ at 2']:.2f} | |" in page
+        cells = " | ".join(
+            "{median:.2f} ({low:.2f} to {high:.2f})".format(**ratios(file)[pair])
+            for file in ("steps-cpu", "steps-cpu-224")
+        )
+        assert f"| {name} | {aims.get(name, '1.10')} | {cells} |" in page
+    assert f"with 500 |  | {SMALL['adaprefix++ at 500 / adaprefix++ at 2']:.2f} (" in page
+    is_above = ratios("steps-cpu")["adaprefix++ at 2 / adapter"]["high"] > 1.05
+    assert is_above == ("The upper quartile against adapters at 112 px lies above the aim." in page)
 
 
 @pytest.mark.parametrize("measured", [SMALL, LARGE], ids=["112 px", "224 px"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgecl.config import LEARNING_RATE, PREFIX_LENGTH, WEIGHT_DECAY, RunConfig
-from tests.docs.figures import ROOT, over, page, result, with_error
+from tests.docs.figures import ROOT, over, page, result, transferred, with_error
 
 DOCS = ROOT / "docs"
 
@@ -106,11 +106,11 @@ def test_the_results_in_short_are_those_of_the_files() -> None:
         found["score"]["mean"] - found["at_the_end"]["mean"]
         for found in (of["summary"]["arms"]["sequential"] for of in (VISION, TEXT))
     ]
-    prefixes = gain("adaprefix") - gain("adapter")
+    prefixes = "{:.1f} ± {:.1f}".format(*with_error(over(VISION, "adaprefix", "adapter")))
     assert (
         f"{gain('adapter'):.1f} points above the best classifier on frozen features on images, and "
-        f"{gain('adapter', TEXT):.1f} on texts; prefixes beside them are worth {prefixes:.1f} more on images"
-        in page
+        f"{gain('adapter', TEXT):.1f} on texts; prefixes beside them are worth {prefixes} more on images "
+        "at the same rate" in page
     )
     assert abs(gain("adaprefix", TEXT) - gain("adapter", TEXT)) < 0.3
     assert f"ends {lost[0]:.1f} points lower on images than it was, {lost[1]:.1f} on texts" in page
@@ -220,6 +220,50 @@ def test_the_ceiling_stands_in_the_table(of: dict[str, Any]) -> None:
     assert "joint" in of["summary"]["arms"]
 
 
+def test_the_page_says_what_is_gained_over_the_linear_head_as_well() -> None:
+    said = []
+    for of in (VISION, TEXT):
+        for arm in ("adapter", "adaprefix", "adaprefix++"):
+            gains = [
+                row["score"] - max(row["best_floor"], linear["score"])
+                for run, head in zip(of["runs"][arm], of["runs"]["linear-head"], strict=True)
+                for row, linear in zip(run["tasks"], head["tasks"], strict=True)
+                if row["task"] in of["summary"]["counted"]
+            ]
+            said.append(fmean(gains))
+    text = (
+        "With it as a fourth floor adapters alone gain {:.1f} points on images, `adaprefix` {:.1f} and "
+        "`adaprefix++` {:.1f}; on texts {:.1f}, {:.1f} and {:.1f}."
+    )
+    assert text.format(*said) in page("docs/results.md")
+    assert min(said[:3]) >= 8
+    assert min(said[3:]) >= 3
+
+
+def test_the_page_says_what_generated_prefixes_are_worth_beside_adapters_alone() -> None:
+    beside = [
+        with_error(over(of, "adaprefix++", arm))
+        for of, arm in (
+            (VISION, "adapter"),
+            (VISION, "adapter:training.learning_rate=0.01"),
+            (TEXT, "adapter"),
+        )
+    ]
+    assert all(points >= -1 for points, _ in beside)
+    said = (
+        "`adaprefix++` is {:.1f} ± {:.1f} above at the same rate and {:.1f} ± {:.1f} at the better one; on texts "
+        "{:.1f} ± {:.1f}.)"
+    )
+    assert said.format(*[each for pair in beside for each in pair]) in page("docs/results.md")
+
+
+def test_the_page_says_what_starts_from_earlier_tasks_are_worth_on_images() -> None:
+    average, gate = (transferred("arms-vision", arm, sign="") for arm in ("average", "gated"))
+    text = page("docs/results.md")
+    assert f"is worth {average} points where it is always taken" in text
+    assert f"and {gate}, not told from nought, with the gate" in text
+
+
 def test_the_pages_say_what_prefixes_hold() -> None:
     found = result("prefixes-vision")
     free = found["summary"]["adaprefix"]
@@ -296,7 +340,24 @@ def test_the_page_says_what_prefixes_are_worth_beside_adapters_at_the_rate_of_th
     assert said in page
     by_seed = over(VISION, "adaprefix", faster)
     worth = "{:.1f} ± {:.1f}".format(*with_error(by_seed))
-    assert f"adapters alone are {gain(faster):.1f} points above it: prefixes are worth {worth} then" in page
+    assert f"adapters alone are {gain(faster):.1f} points above it**, and `adaprefix`" in page
+    assert f"at its own rate is {worth} above that" in page
+    seeds = over(result("choice-adapter-vision"), faster, "adapter", key="validation_last")
+    over_seeds = stdev(map(fmean, seeds)) / len(seeds) ** 0.5
+    assert f"after the last epoch (the error over seeds is {over_seeds:.1f})" in page
+    at_both = "{:.1f} ± {:.1f}".format(
+        *with_error(
+            over(
+                result("choice-size-vision"),
+                "adaprefix:training.learning_rate=0.01",
+                faster,
+                key="validation_last",
+            )
+        )
+    )
+    assert f"with both at twice the rate prefixes are worth {at_both} on held-back items" in page
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"both at that rate, prefixes are worth {at_both} on held-back items" in readme
     assert f"prefixes are worth {worth} points over pairs of task and seed" in page
     of_the_tiles = [seed[VISION["summary"]["counted"].index("tiles")] for seed in by_seed]
     assert sum(of_the_tiles) > sum(map(sum, by_seed)) / 2
@@ -392,7 +453,9 @@ def test_the_page_says_what_is_right_when_nobody_says_the_task() -> None:
     }
     said = (
         f"{untold['adaprefix']:.0f} % are right untold, of {told['adaprefix']:.0f} told; with heads alone "
-        f"{untold['linear-head']:.0f} of {told['linear-head']:.0f}. Least is left of groceries "
+        f"{untold['linear-head']:.0f} of {told['linear-head']:.0f}. One module that has seen "
+        f"all tasks at once is no better at telling them apart: {untold['joint']:.0f} of {told['joint']:.0f}. "
+        f"Least is left of groceries "
         f"({by_task['groceries']:.0f} %), whose many classes are seldom sure, and of the tiles "
         f"({by_task['tiles']:.0f} %)."
     )
@@ -467,7 +530,7 @@ def test_the_readme_says_what_was_measured() -> None:
     assert said in readme
     faster = [gain(f"{arm}:training.learning_rate=0.01") for arm in ("adapter", "lora")]
     assert f"LoRA of the same rank gains {gain('lora'):+.1f}." in readme
-    assert "adapters alone gain {:+.1f} and LoRA {:+.1f}: prefixes are worth".format(*faster) in readme
+    assert "adapters alone gain {:+.1f} and LoRA {:+.1f};".format(*faster) in readme
     of_texts = TEXT["summary"]["mean_best_floor"], gain("adapter", TEXT)
     assert "(300 items, floor {:.1f}), adapters alone gain {:+.1f}".format(*of_texts) in readme
 

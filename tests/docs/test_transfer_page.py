@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from statistics import correlation, fmean, stdev
+from typing import Any
 
 import pytest
 
@@ -134,32 +135,49 @@ def test_the_decision_on_the_gate_says_what_the_other_rules_gained() -> None:
     assert f"pooled gains on CLINC150 were at most {max(pooled):.1f}" in decision
 
 
-def test_the_readme_says_what_was_measured() -> None:
-    found = transfer("transfer-omniglot-5")
-    error = max(found["standard_error"], found["standard_error_over_seeds"])
-    assert f"gains {found['points']:+.1f} ± {error:.1f} points over each task alone" in README
-    images, texts, intents, styles = map(
-        transferred, ("arms-vision", "arms-text", "transfer-clinc-5", "transfer-pacs-10")
-    )
-    readme = " ".join(README.split())
-    assert f"On unlike images it is worth {images}, on texts {texts}, on domains of intents" in readme
-    said = (
-        f"that the backbone knows already {intents}, and on the same classes in four styles (PACS) {styles},"
-    )
-    assert said in readme
+@pytest.mark.parametrize(
+    ("name", "stream"),
+    [
+        ("transfer-omniglot-5", "twelve Omniglot alphabets"),
+        ("transfer-omniglot-10", "the same with 10 items per letter"),
+        ("arms-vision", "eight unlike image tasks"),
+        ("arms-text", "eleven text tasks"),
+        ("transfer-clinc-5", "ten domains of intents"),
+        ("transfer-pacs-10", "the same classes in four styles (PACS)"),
+    ],
+)
+def test_the_readme_says_what_was_measured(name: str, stream: str) -> None:
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| {stream}")]
+    seeds = len(result(name)["runs"]["gated"])
+    assert f" | {transferred(name)} | {seeds}" in row
 
 
-def test_the_readme_says_what_more_items_are_worth() -> None:
-    found = transfer("transfer-omniglot-10")
-    error = max(found["standard_error"], found["standard_error_over_seeds"])
-    assert f"with 10 items {found['points']:+.1f} ± {error:.1f}" in " ".join(README.split())
-    assert found["pairs"] == 5 * 11
+def test_the_readme_says_what_a_start_without_asking_loses() -> None:
+    lost = transfer("transfer-pacs-10", "average")["points"]
+    assert f"10 items; a start without asking loses {-lost:.1f} |" in README
+
+
+def test_more_items_are_worth_more_on_all_alphabets() -> None:
+    assert transfer("transfer-omniglot-10")["pairs"] == 5 * 11
 
 
 def test_the_gain_grows_along_the_stream_in_both_orders() -> None:
     for name in ("transfer-omniglot-5", "transfer-omniglot-5-reversed"):
         gains = transfer(name)["by_tasks_known"][1:]
         assert fmean(gains[-5:]) > fmean(gains[:5]) + 2
+
+
+def test_the_page_says_what_few_and_many_known_tasks_are_worth() -> None:
+    few_and_many = [
+        with_error([seed[known] for seed in over(result(name), "gated", "adaprefix")])
+        for name in ("transfer-omniglot-5", "transfer-omniglot-5-reversed", "transfer-omniglot-10")
+        for known in (slice(1, 5), slice(5, 12))
+    ]
+    said = [f"{points:.1f} ± {error:.1f}" for points, error in few_and_many]
+    text = page("docs/transfer.md")
+    assert f"known it is {said[0]} points in the one and {said[2]} in the other, with five" in text
+    assert f"or more {said[1]} and {said[3]} (other seeds" in text
+    assert f"{said[4]} points with one to four tasks known, {said[5]} with more." in text
 
 
 def test_more_steps_do_not_close_the_gap_of_tasks_alone() -> None:
@@ -404,6 +422,11 @@ def test_guidance_acted_on_two_text_tasks_and_did_not_help() -> None:
     assert max(reached, key=lambda arm: reached[arm]) == plain
 
 
+def scores_of(of: dict[str, Any], arm: str) -> dict[tuple[int, str], float]:
+    """Return the scores of an arm by seed and task."""
+    return {(run["seed"], row["task"]): row["score"] for run in of["runs"][arm] for row in run["tasks"]}
+
+
 def test_what_other_starts_bring_is_said_in_words() -> None:
     result = json.loads((RESULTS / "tries-omniglot-5.json").read_text(encoding="utf-8"))
     points = {
@@ -416,11 +439,7 @@ def test_what_other_starts_bring_is_said_in_words() -> None:
     assert 0.4 < points["gated:transfer.proposal=mixture"] / average < 0.6
     slow = points["average:transfer.average_rate=0.1"], points["average:transfer.learning_rate_factor=0.3"]
     assert max(slow) < 0.3 * average
-    alone = {
-        (run["seed"], row["task"]): row["score"]
-        for run in result["runs"]["adaprefix"]
-        for row in run["tasks"]
-    }
+    alone = scores_of(result, "adaprefix")
     through = []
     for arm in (
         "gated-tasks:transfer.chooser=h_lwc",
@@ -431,6 +450,26 @@ def test_what_other_starts_bring_is_said_in_words() -> None:
         gains = [row["score"] - alone[seed, row["task"]] for seed, row in rows if row["parent"] is not None]
         assert len(rows) == 22
         through += [f"{len(gains)}", f"{fmean(gains):.1f}"]
+    opened, refused = (
+        [
+            (run["seed"], row["task"])
+            for run in result["runs"]["gated-tasks:transfer.chooser=h_lwc,transfer.least_gain=0"]
+            for row in run["tasks"][1:]
+            if (row["parent"] is not None) is is_open
+        ]
+        for is_open in (True, False)
+    )
+    means = [
+        fmean(scores_of(result, arm)[place] - alone[place] for place in places)
+        for places in (opened, refused)
+        for arm in ("gated-tasks", "average")
+    ]
+    said = (
+        "same 14 folds gain {:.1f} points and always averaging {:.1f}; the 8 that the score refuses would have "
+        "gained {:.1f} and {:.1f}."
+    )
+    assert (len(opened), len(refused)) == (14, 8)
+    assert said.format(*means) in " ".join(PAGE.split())
     page = " ".join(PAGE.split())
     assert "lets {} of 22 tasks start from another, and those gain {} points:".format(*through[:2]) in page
     said = "Without one it lets {} of 22 tasks start from another, and those gain {} points; folds let {}"
