@@ -138,12 +138,23 @@ def error_of_mean(values: Sequence[float]) -> float:
     return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
 
 
+STREAM_WORDS = {
+    "omniglot": "alphabets",
+    "vision": "unlike images",
+    "text": "texts",
+    "clinc": "intents",
+    "pacs": "styles (PACS)",
+}
+"""What the pages call a stream, by the first word of its name."""
+
+
 def title_of(result: Result) -> str:
     """Return the stream of a result file and what was cut of it."""
     per_class = result["per_class"]
     name, _, items = str(result["stream"]).partition("-")
     count = per_class or items
-    return f"{name}, {count} items per class" if count else name
+    shown = STREAM_WORDS.get(name, name)
+    return f"{shown}, {count} items per class" if count else shown
 
 
 def capacity_drawing(results: Sequence[Result]) -> Drawing:
