@@ -3,8 +3,9 @@
     python scripts/measure_capacity.py vision --sizes 0,10 4,0 8,0 16,0 16,10 32,0 48,15 --data DATA \
         --backbone VIT_FOLDER --set backbone.image_size=112 --runs RUNS --out docs/results/capacity-vision.json
 
-A size is RANK,PREFIX_LENGTH. Bytes are those of the tensors that a pack of this type stores. With `--add` the sizes
-that the result file has already stay.
+A size is RANK,PREFIX_LENGTH. Bytes are those of the tensors that a pack of this type stores. The floors and the
+ceiling, one module of the default size that learns all tasks at once, are measured with them, once a seed. With
+`--add` the sizes, floors and ceiling that the result file has already stay.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from edgecl_runtime.pack_layout import packed
 from edgecl_runtime.tensors import TaskTensors
 from scripts.arms_kept import Kept
 from scripts.arms_summary import spread
+from scripts.arms_tables import CEILING_ARM
 from scripts.result_files import command_line, surroundings, write_result
 from scripts.stream_runs import exit_code, read_settings, setting, stream_names, stream_tasks, trained
 
@@ -79,22 +81,52 @@ def measured(run: Run, tasks: list[TaskSpec]) -> dict[str, dict[str, float]]:
     }
 
 
+def run_of(
+    options: argparse.Namespace,
+    tasks: list[TaskSpec],
+    arm: str,
+    seed: int,
+    *,
+    name: str,
+    settings: dict[str, Any],
+) -> Run:
+    """Return the finished run of an arm and a seed with settings of its own, in the folder `name` of RUNS."""
+    overrides = {
+        "seed": seed,
+        "backbone.source": options.backbone,
+        "evaluation.matrix": "none",
+        "evaluation.floors": False,
+        **settings,
+        **read_settings(options.settings),
+    }
+    return trained(read_config(None, overrides=overrides, arm=arm), tasks, options.runs / f"{name}-{seed}")
+
+
 def run_of_size(
     options: argparse.Namespace, tasks: list[TaskSpec], size: Size, seed: int, *, floors: bool
 ) -> Run:
     """Return the finished run of one size and seed."""
     note(f"rank {size.rank}, {size.prefix_length} prefixes, seed {seed}")
-    overrides = {
-        "seed": seed,
-        "backbone.source": options.backbone,
+    settings = {
         "method.rank": size.rank,
         "method.prefix_length": size.prefix_length,
-        "evaluation.matrix": "none",
         "evaluation.floors": floors,
-        **read_settings(options.settings),
     }
-    folder = options.runs / f"{size.rank}-{size.prefix_length}-{seed}"
-    return trained(read_config(None, overrides=overrides, arm="adaprefix"), tasks, folder)
+    return run_of(
+        options, tasks, "adaprefix", seed, name=f"{size.rank}-{size.prefix_length}", settings=settings
+    )
+
+
+def run_of_ceiling(options: argparse.Namespace, tasks: list[TaskSpec], seed: int) -> Run:
+    """Return the finished run of one module that learns all tasks at once."""
+    note(f"{CEILING_ARM}, seed {seed}")
+    return run_of(options, tasks, CEILING_ARM, seed, name=CEILING_ARM, settings={})
+
+
+def mean_best_floor(runs: list[Run]) -> float:
+    """Return the mean of the best floors of all tasks and seeds."""
+    floors = [task.best_floor for run in runs for task in run.tasks if task.best_floor is not None]
+    return round(statistics.fmean(floors), 2)
 
 
 def point(size: Size, runs: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
@@ -119,16 +151,19 @@ def parse_arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("stream", choices=stream_names())
-    add("--sizes", nargs="+", type=Size.read, required=True, metavar="RANK,LENGTH")
+    add("--sizes", nargs="*", type=Size.read, default=[], metavar="RANK,LENGTH")
     add("--only", nargs="+", help="Tasks of the stream; all if absent.")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add("--data", type=Path, required=True)
     add("--backbone", required=True)
     add("--set", dest="settings", nargs="*", type=setting, default=[], metavar="KEY=VALUE")
-    add("--add", action="store_true", help="Sizes that OUT has already stay, and its floors are taken.")
+    add("--add", action="store_true", help="What OUT has already stays.")
     add("--runs", type=Path, required=True)
     add("--out", type=Path, required=True)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not (options.sizes or options.add):
+        parser.error("--sizes is needed, but with --add, which measures the ceiling that a file lacks")
+    return options
 
 
 def asked(options: argparse.Namespace, tasks: list[TaskSpec]) -> dict[str, Any]:
@@ -142,35 +177,40 @@ def asked(options: argparse.Namespace, tasks: list[TaskSpec]) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure every size over all seeds and write the result file after each."""
+    """Measure every size over all seeds, then the ceiling, and write the result file after each."""
     options = parse_arguments()
     tasks = stream_tasks(options.stream, options.data, only=options.only)
     kept = Kept.read(options.out) if options.add else None
     if kept:
         kept.require_asked(asked(options, tasks))
-    curve: list[dict[str, Any]] = kept.result["curve"] if kept else []
-    floors: list[float] = [kept.result["mean_best_floor"]] if kept else []
-    for size in options.sizes:
-        runs = [run_of_size(options, tasks, size, seed, floors=not floors) for seed in options.seeds]
+    found: dict[str, Any] = dict(kept.result) if kept else {"curve": []}
+
+    def write(runs: list[Run], measurement: dict[str, Any]) -> None:
         fingerprint = runs[0].record.fingerprint
         if kept:
             kept.require_asked({"fingerprint": fingerprint})
-        floors = floors or [
-            task.best_floor for run in runs for task in run.tasks if task.best_floor is not None
-        ]
-        curve = [each for each in curve if Size(each["rank"], each["prefix_length"]) != size]
-        curve.append(point(size, [measured(run, tasks) for run in runs]))
-        result = {
-            "command": kept.command_with(command_line()) if kept else command_line(),
+        found.update(
+            command=kept.command_with(command_line()) if kept else command_line(),
             **asked(options, tasks),
-            "backbone": Path(options.backbone).name,
-            "fingerprint": fingerprint,
-            "mean_best_floor": round(statistics.fmean(floors), 2),
-            "curve": curve,
+            backbone=Path(options.backbone).name,
+            fingerprint=fingerprint,
+            **measurement,
             **surroundings("edgecl", "torch", "transformers"),
-        }
-        write_result(options.out, result)
-    print(json.dumps(curve, indent=2))
+        )
+        write_result(options.out, found)
+
+    for size in options.sizes:
+        floors = "mean_best_floor" not in found
+        runs = [run_of_size(options, tasks, size, seed, floors=floors) for seed in options.seeds]
+        if floors:
+            found["mean_best_floor"] = mean_best_floor(runs)
+        others = [each for each in found["curve"] if Size(each["rank"], each["prefix_length"]) != size]
+        write(runs, {"curve": [*others, point(size, [measured(run, tasks) for run in runs])]})
+    if CEILING_ARM not in found:
+        runs = [run_of_ceiling(options, tasks, seed) for seed in options.seeds]
+        scores = [measured(run, tasks)["float16"]["score"] for run in runs]
+        write(runs, {CEILING_ARM: spread(scores)})
+    print(json.dumps(found["curve"], indent=2))
     return 0
 
 

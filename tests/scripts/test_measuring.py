@@ -123,7 +123,8 @@ def test_accuracy_is_measured_against_bytes(tmp_path: Path) -> None:
     subprocess.run([sys.executable, SCRIPTS / "arms_tables.py", page], check=True)
     rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     assert f" {found['mean_best_floor']:.1f} " in rows[1]
-    assert [row[:8] for row in rows[2:]] == ["| 2 | 0 ", "| 4 | 2 "]
+    assert [row[:8] for row in rows[2:4]] == ["| 2 | 0 ", "| 4 | 2 "]
+    assert f"| `joint`, joint training | | | {found['joint']['mean']:.1f} |" in rows[4]
 
 
 def test_sizes_are_added_to_a_curve_with_its_floors(tmp_path: Path) -> None:
@@ -133,8 +134,19 @@ def test_sizes_are_added_to_a_curve_with_its_floors(tmp_path: Path) -> None:
     assert [(each["rank"], each["prefix_length"]) for each in found["curve"]] == [(2, 0), (4, 2)]
     assert found["curve"][0] == before["curve"][0]
     assert found["mean_best_floor"] == before["mean_best_floor"]
+    assert found["joint"] == before["joint"]
     assert len(found["command"].splitlines()) == 2
     assert Run.open(tmp_path / "runs" / "4-2-0").tasks[0].best_floor is None
+
+
+def test_a_ceiling_that_a_curve_lacks_is_added_without_a_size(tmp_path: Path) -> None:
+    only = ("--only", "photo", "sketch")
+    before = measure("measure_capacity.py", tmp_path, "--sizes", "2,0", *only)
+    out = tmp_path / "out.json"
+    out.write_text(json.dumps({key: before[key] for key in before if key != "joint"}), encoding="utf-8")
+    found = measure("measure_capacity.py", tmp_path, "--add", *only)
+    assert (found["joint"], found["curve"]) == (before["joint"], before["curve"])
+    assert [task.name for task in Run.open(tmp_path / "runs" / "joint-0").tasks] == ["photo", "sketch"]
 
 
 def test_what_prefixes_carry_is_measured_on_the_very_items_of_the_run(tmp_path: Path) -> None:
