@@ -144,7 +144,8 @@ def capacity_table(result: Result) -> str:
             for kind in ("float16", "int8")
         )
         lines.append(f"| {size['rank']} | {size['prefix_length']} | {' | '.join(cells)} |")
-    lines.append(f"| `{CEILING_ARM}`{CEILING_NOTE} | | | {spread(result[CEILING_ARM])} | | |")
+    if CEILING_ARM in result:  # measured last
+        lines.append(f"| `{CEILING_ARM}`{CEILING_NOTE} | | | {spread(result[CEILING_ARM])} | | |")
     return "\n".join(lines)
 
 

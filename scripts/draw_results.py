@@ -143,9 +143,9 @@ STREAM_WORDS = {
     "vision": "unlike images",
     "text": "texts",
     "clinc": "intents",
-    "pacs": "styles (PACS)",
+    "pacs": "PACS",
 }
-"""What the pages call a stream, by the first word of its name."""
+"""A stream in words, by the first one of its name."""
 
 
 def title_of(result: Result) -> str:

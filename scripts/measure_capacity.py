@@ -88,9 +88,9 @@ def run_of(
     seed: int,
     *,
     name: str,
-    settings: dict[str, Any],
+    **settings: Any,
 ) -> Run:
-    """Return the finished run of an arm and a seed with settings of its own, in the folder `name` of RUNS."""
+    """Return the finished run of an arm and a seed with settings of its own, in the folder `name-SEED` of RUNS."""
     overrides = {
         "seed": seed,
         "backbone.source": options.backbone,
@@ -112,15 +112,13 @@ def run_of_size(
         "method.prefix_length": size.prefix_length,
         "evaluation.floors": floors,
     }
-    return run_of(
-        options, tasks, "adaprefix", seed, name=f"{size.rank}-{size.prefix_length}", settings=settings
-    )
+    return run_of(options, tasks, "adaprefix", seed, name=f"{size.rank}-{size.prefix_length}", **settings)
 
 
 def run_of_ceiling(options: argparse.Namespace, tasks: list[TaskSpec], seed: int) -> Run:
     """Return the finished run of one module that learns all tasks at once."""
     note(f"{CEILING_ARM}, seed {seed}")
-    return run_of(options, tasks, CEILING_ARM, seed, name=CEILING_ARM, settings={})
+    return run_of(options, tasks, CEILING_ARM, seed, name="ceiling")
 
 
 def mean_best_floor(runs: list[Run]) -> float:
@@ -162,7 +160,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--out", type=Path, required=True)
     options = parser.parse_args()
     if not (options.sizes or options.add):
-        parser.error("--sizes is needed, but with --add, which measures the ceiling that a file lacks")
+        parser.error(
+            "give --sizes; with --add alone they may be left out, to measure the ceiling that a file lacks"
+        )
     return options
 
 

@@ -41,7 +41,7 @@ def stream_tasks(
         data: Holds the data sets.
         only: Names of the tasks that are wanted; None: all of them.
         reverse: In reversed order.
-        per_class: Training items of each class, instead of those that the stream asks for.
+        per_class: At most so many training items of each class, instead of those that the stream asks for.
 
     Raises:
         ConfigError: The stream has no task of a name in `only`.

@@ -151,8 +151,7 @@ class TrainingConsole:
 
 def _guided(record: TaskRecord) -> str:
     """Return how many earlier tasks guided the embedding of a task; nothing where none did."""
-    count = len(record.guided_by)
-    return f", guided by {count} earlier task{'s' if count > 1 else ''}" if count else ""
+    return f", guided by {len(record.guided_by)} earlier tasks" if record.guided_by else ""
 
 
 def _start(record: TaskRecord) -> str:

@@ -61,7 +61,7 @@ The same command continues a run that was stopped."""
     "--per-class",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Train on N items of each class, instead of the number that the stream asks for.",
+    help="Train on at most N items of each class, whatever the stream asks for.",
 )
 @click.option("--reverse", is_flag=True, help="Learn the tasks in reversed order.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run to make or to continue.")
@@ -157,7 +157,7 @@ def _train_stream(
     if not (out / "run.json").exists():  # a run goes on with what an earlier version let pass
         refuse_meaningless(config)
     specs = (
-        read_stream(stream, data=options["data"])
+        read_stream(stream, data=options["data"] and options["data"].expanduser())
         if stream
         else StreamSpec(name="stream", tasks=tuple(map(parse_task_option, tasks)))
     )
@@ -170,16 +170,17 @@ def _add_tasks(
     run: Path, stream: Path | None, tasks: tuple[str, ...], out: Path | None, options: dict[str, Any]
 ) -> Run:
     fixed = [name for name in ("method", "image_size", "seed", "config") if options[name] is not None]
-    varied = options["data"] or options["per_class"] or options["reverse"]
-    if stream or out or options["settings"] or fixed or varied or not tasks:
+    of_streams = stream or options["data"] or options["reverse"]
+    if of_streams or out or options["settings"] or fixed or not tasks:
         raise click.UsageError(
-            "With RUN give only --task NAME=DATA (and --backbone if its folder moved): "
+            "With RUN give only --task NAME=DATA (and --per-class, and --backbone if its folder moved): "
             "a task is added with the settings of its run"
         )
     from edgecl.streams import StreamSpec, parse_task_option
     from edgecl.training.train import add_tasks
 
     specs = StreamSpec(name="added", tasks=tuple(map(parse_task_option, tasks)))
+    specs = specs.varied(per_class=options["per_class"])
     with _reports(run, options) as report:
         return add_tasks(run, specs.tasks, report=report, backbone_source=options["backbone"])
 

@@ -61,7 +61,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 where,
                 found="train_items and train_items_per_class",
                 expected="one of them",
-                fix="Leave the other one out.",
+                fix="Leave one of them out.",
             )
         for key in ("train_items", "train_items_per_class", "test_items"):
             count = getattr(self, key)
@@ -110,7 +110,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             seen[key] = task.name
 
     def varied(self, *, per_class: int | None = None, reverse: bool = False) -> StreamSpec:
-        """Return the stream with `per_class` training items of each class, and in reversed order, if asked.
+        """Return the stream with at most `per_class` training items of each class, and in reversed order, if asked.
 
         Raises:
             ConfigError: `per_class` is below 1.

@@ -70,7 +70,8 @@ def train_stream(
     Raises:
         DataError: Data that cannot be trained on.
         BackboneError: The backbone cannot be loaded.
-        RunError: The folder holds a run with other settings.
+        RunError: The folder holds a run with other settings, or its finished tasks are of another order or of more
+            items.
     """
     choose_device(config.training.device)
     backbone = _load(config.backbone)
@@ -248,12 +249,50 @@ def _resolved(config: RunConfig, backbone: Backbone) -> RunConfig:
 
 
 def _not_finished(folder: Path, tasks: Sequence[TaskSpec]) -> list[TaskSpec]:
-    """Return what is left to train; a finished task is kept, and where its data are now does not matter."""
+    """Return what is left to train; a finished task is kept, and where its data are now does not matter.
+
+    Raises:
+        RunError: Tasks were finished in another order, or with more items than are asked for.
+    """
     if not (folder / "run.json").exists():
         return list(tasks)
     finished = {record.name: record for record in Run.open(folder).tasks}
-    for spec in tasks:
-        record = finished.get(spec.name)
-        if record is not None and Path(record.data) != spec.data.resolve():
+    kept = [spec for spec in tasks if spec.name in finished]
+    _require_order(folder, [spec.name for spec in kept], list(finished))
+    for spec in kept:
+        record = finished[spec.name]
+        _require_items(folder, spec, record)
+        if Path(record.data) != spec.data.resolve():
             _log.warning("task %r is finished and kept as trained on %s", spec.name, record.data)
     return [spec for spec in tasks if spec.name not in finished]
+
+
+def _require_order(folder: Path, asked: list[str], finished: list[str]) -> None:
+    in_run = [name for name in finished if name in asked]
+    if in_run != asked:
+        raise RunError.at(
+            folder,
+            found=f"tasks that were learned in the order {', '.join(in_run)}",
+            expected=f"{', '.join(asked)}, as the stream has them now",
+            fix="Choose another folder with --out for another order.",
+        )
+
+
+def _require_items(folder: Path, spec: TaskSpec, record: TaskRecord) -> None:
+    """Refuse a finished task of more items than are asked for; of fewer it may be because there are no more."""
+    per_class = spec.train_items_per_class
+    most = spec.train_items if per_class is None else per_class * len(record.labels)
+    if most is not None and record.train_items > most:
+        raise RunError.at(
+            f"{folder}, task {spec.name!r}",
+            found=f"{record.train_items} training items",
+            expected=f"{most} at most, as the stream asks for now",
+            fix="Choose another folder with --out for another number of items.",
+        )
+    if per_class is not None and most is not None and record.train_items < most:
+        _log.warning(
+            "task %r is finished and kept as trained on %d items, fewer than %d of each class",
+            spec.name,
+            record.train_items,
+            per_class,
+        )

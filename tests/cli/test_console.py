@@ -48,7 +48,6 @@ def test_the_line_of_a_task_says_where_it_started_and_why(
     ("distances", "said"),
     [
         ({"bolts": 1.0, "nuts": 0.5}, ", guided by 2 earlier tasks"),
-        ({"bolts": 1.0}, ", guided by 1 earlier task"),
         ({}, ""),
     ],
 )

@@ -157,7 +157,6 @@ def test_a_task_that_is_there_already_is_not_trained_again(
         ("--config", "c.toml"),
         ("--set", "training.epochs=1"),
         ("--data", "data"),
-        ("--per-class", "5"),
         ("--reverse",),
     ],
 )
@@ -190,6 +189,14 @@ def test_a_stream_is_learned_from_another_folder_in_reversed_order_with_few_item
     assert called.code == 0
     assert [task["task"] for task in called.json["tasks"]] == ["task-1", "task-0"]
     assert [task.train_items for task in Run.open(tmp_path / "run").tasks] == [6, 4]
+
+
+def test_a_task_of_few_items_is_added(image_field: Field, tmp_path: Path, call: Call) -> None:
+    data = make_data(tmp_path, "image")
+    backbone, run = image_field.backbone, tmp_path / "run"
+    call("train", "--backbone", backbone, "--task", f"a={data}", "--out", run, "--per-class", "3", *QUICK)
+    assert call("train", run, "--task", f"b={data}", "--per-class", "2").code == 0
+    assert [task.train_items for task in Run.open(run).tasks] == [6, 4]
 
 
 def test_a_folder_of_data_is_for_streams(call: Call) -> None:

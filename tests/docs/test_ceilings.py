@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from tests.docs.figures import over, page, result, transferred, with_error
+from tests.docs.figures import RESULTS, over, page, result, transferred, with_error
 
-LEVEL = "transfer-pacs-10"
-BELOW = (
-    "arms-vision",
-    "arms-text",
-    "arms-text-no-decay",
-    "transfer-omniglot-5",
-    "transfer-omniglot-10",
-    "transfer-clinc-5",
-    "transfer-pacs-5",
-)
+NOT_TOLD_APART = {"arms-text-no-decay", "transfer-omniglot-5", "transfer-clinc-5", "transfer-pacs-10"}
 
 
-@pytest.mark.parametrize("name", BELOW)
-def test_the_default_lies_above_joint_training(name: str) -> None:
-    points, _ = with_error(over(result(name), "joint", "gated"))
-    assert points < 0
+def below_the_default() -> dict[str, tuple[float, float]]:
+    """Return by file what joint training has over the default, and the error, wherever both were measured."""
+    files = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")}
+    return {
+        name: with_error(over(of, "joint", "gated"))
+        for name, of in files.items()
+        if isinstance(of.get("runs"), dict) and {"joint", "gated"} <= set(of["runs"])
+    }
 
 
-def test_on_domains_they_are_level() -> None:
-    points, error = with_error(over(result(LEVEL), "joint", "gated"))
-    assert 0 < points < error
-    assert "every table of arms but that of PACS with 10 items per class, where they are level" in page(
-        "docs/results.md"
-    )
+def test_joint_training_is_no_bound_and_the_page_says_where() -> None:
+    found = below_the_default()
+    below = {name for name, (points, error) in found.items() if points < -2 * error}
+    level = {name for name, (points, error) in found.items() if abs(points) <= 2 * error}
+    assert (level, below | level) == (NOT_TOLD_APART, set(found))
+    words = {4: "four", 8: "eight"}
+    said = f"in {words[len(below)]} of the {words[len(found)]} tables that have both rows the default is above it"
+    assert said in page("docs/results.md")
 
 
 def test_the_page_says_how_weak_the_ceilings_are() -> None:
@@ -42,21 +39,17 @@ def test_the_page_says_how_weak_the_ceilings_are() -> None:
 
 def test_the_page_says_what_one_module_for_three_tasks_reaches() -> None:
     slower, faster = (result(name) for name in ("capacity-vision", "capacity-vision-faster"))
-    text = page("docs/results.md")
     joint = [of["joint"]["mean"] for of in (slower, faster)]
-    assert (
-        "above every size at 0.005, with {:.1f} %, and at 0.01, with {:.1f} %, above all but the two".format(
-            *joint
-        )
-        in text
-    )
-    assert joint[0] > max(each["float16"]["score"]["mean"] for each in slower["curve"])
-    by_size = sorted(faster["curve"], key=lambda each: each["float16"]["bytes_per_task"])
-    above = [each["float16"]["score"]["mean"] > joint[1] for each in by_size]
-    assert above == [False] * (len(above) - 2) + [True, True]
     (default,) = (
         each["float16"]["score"]["mean"]
         for each in slower["curve"]
         if (each["rank"], each["prefix_length"]) == (16, 10)
     )
-    assert f"three image tasks alone it is {joint[0] - default:.1f} points above one module for each" in text
+    said = (
+        f"reaches {joint[0]:.1f} % at 0.005, {joint[0] - default:.1f} points above the default there, and "
+        f"{joint[1]:.1f} % at 0.01, among the larger sizes"
+    )
+    assert said in page("docs/results.md")
+    by_size = sorted(faster["curve"], key=lambda each: each["float16"]["bytes_per_task"])
+    reached = [each["float16"]["score"]["mean"] for each in by_size]
+    assert max(reached[:4]) - 0.5 < joint[1] < max(reached)

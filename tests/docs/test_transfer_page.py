@@ -149,7 +149,8 @@ def test_the_decision_on_the_gate_says_what_the_other_rules_gained() -> None:
 def test_the_readme_says_what_was_measured(name: str, stream: str) -> None:
     (row,) = [line for line in README.splitlines() if line.startswith(f"| {stream}")]
     seeds = len(result(name)["runs"]["gated"])
-    assert f" | {transferred(name)} | {seeds}" in row
+    looked_at = "" if name in {"transfer-omniglot-5", "transfer-clinc-5", "transfer-pacs-10"} else "\\*"
+    assert row.endswith(f" | {transferred(name)} | {seeds}{looked_at} |")
 
 
 def test_the_readme_says_what_a_start_without_asking_loses() -> None:
@@ -157,8 +158,10 @@ def test_the_readme_says_what_a_start_without_asking_loses() -> None:
     assert f"10 items; a start without asking loses {-lost:.1f} |" in README
 
 
-def test_more_items_are_worth_more_on_all_alphabets() -> None:
-    assert transfer("transfer-omniglot-10")["pairs"] == 5 * 11
+def test_more_items_are_worth_more_on_the_same_alphabets() -> None:
+    more, few = transfer("transfer-omniglot-10"), transfer("transfer-omniglot-5")
+    assert more["pairs"] == few["pairs"] == 5 * 11
+    assert more["points"] > few["points"] + 2 * more["standard_error_over_seeds"]
 
 
 def test_the_gain_grows_along_the_stream_in_both_orders() -> None:

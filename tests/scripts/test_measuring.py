@@ -146,7 +146,7 @@ def test_a_ceiling_that_a_curve_lacks_is_added_without_a_size(tmp_path: Path) ->
     out.write_text(json.dumps({key: before[key] for key in before if key != "joint"}), encoding="utf-8")
     found = measure("measure_capacity.py", tmp_path, "--add", *only)
     assert (found["joint"], found["curve"]) == (before["joint"], before["curve"])
-    assert [task.name for task in Run.open(tmp_path / "runs" / "joint-0").tasks] == ["photo", "sketch"]
+    assert [task.name for task in Run.open(tmp_path / "runs" / "ceiling-0").tasks] == ["photo", "sketch"]
 
 
 def test_what_prefixes_carry_is_measured_on_the_very_items_of_the_run(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The streams that ship hold what the pages say of them."""
+"""The streams that ship can be read, and no task is there twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TASKS = {
 }
 
 
-def test_every_stream_is_counted() -> None:
+def test_no_stream_is_left_out_here() -> None:
     assert stream_names() == sorted(TASKS)
 
 

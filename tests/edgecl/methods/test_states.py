@@ -1,4 +1,4 @@
-"""What a method keeps between tasks has the names and shapes that stored runs have: they keep loading.
+"""What a method keeps between tasks has the names and shapes that stored runs have: without them they do not load.
 
 A new tensor, or one of another name or shape, makes runs of before unreadable. Where that is meant, read the old
 state as well, and only then write `tests/data/states.json` anew: `python -m tests.edgecl.methods.test_states`.

@@ -189,6 +189,13 @@ def test_json_does_not_say_of_a_peer_that_it_is_unchanged(tmp_path: Path) -> Non
     assert [task["shipped_unchanged"] for task in arm["runs"][0]["tasks"]] == [None, None]
 
 
+def test_json_has_the_distances_that_guided_a_task(tmp_path: Path) -> None:
+    records = [make_record("bolts"), make_record("leaves", 1, guided_by={"bolts": 0.5})]
+    comparison = compare([make_run(tmp_path / "guided-0", records)])
+    (arm,) = report_to_json(comparison, [summarize(comparison.arms[0], comparison)])["arms"]
+    assert [task["guided_by"] for task in arm["runs"][0]["tasks"]] == [{}, {"bolts": 0.5}]
+
+
 def test_scores_are_shown_where_no_task_counts(tmp_path: Path) -> None:
     records = [make_record("bolts", floors=make_floors(99.0), accuracy=97.5)]
     page = page_of(tmp_path, make_run(tmp_path / "run", records))
@@ -269,7 +276,7 @@ def test_the_page_says_how_many_tasks_were_guided(tmp_path: Path) -> None:
     records = [
         make_record("bolts"),
         make_record("leaves", 1),
-        make_record("signs", 2, guided_by={"bolts": 1.0}),
+        make_record("signs", 2, guided_by={"bolts": 1.0, "leaves": 0.5}),
     ]
     page = page_of(tmp_path, make_run(tmp_path / "guided-0", records, **guidance))
     assert "guided 1 of 3 tasks" in " ".join(page.texts)

@@ -65,6 +65,11 @@ def test_a_stream_is_varied_in_items_and_order(tmp_path: Path) -> None:
     assert (signs.train_items, signs.train_items_per_class, signs.test_items) == (None, 5, 500)
 
 
+def test_a_stream_of_no_items_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="train_items_per_class = 0, expected 1 or more"):
+        read_stream(write(tmp_path, FULL)).varied(per_class=0)
+
+
 def test_classes_written_as_numbers_become_text(tmp_path: Path) -> None:
     assert read_stream(write(tmp_path, FULL)).tasks[1].classes == ("1", "7")
 

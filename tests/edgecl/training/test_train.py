@@ -170,6 +170,32 @@ def test_a_finished_task_whose_data_moved_is_kept_with_a_warning(
     assert f"task 'shade' is finished and kept as trained on {data}" in caplog.text
 
 
+def test_a_run_is_not_continued_in_another_order(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    train(config, tmp_path / "run", data, "first", "second")
+    with pytest.raises(RunError, match="learned in the order first, second, expected second, first, as the"):
+        train(config, tmp_path / "run", data, "second", "first", "third")
+
+
+@pytest.mark.parametrize("fewer", [{"train_items": 4}, {"train_items_per_class": 2}])
+def test_a_run_is_not_continued_with_fewer_items(
+    tmp_path: Path, config: RunConfig, data: Path, fewer: dict[str, int]
+) -> None:
+    train(config, tmp_path / "run", data, "first")
+    tasks = [msgspec.structs.replace(make_spec(data, name=name), **fewer) for name in ("first", "second")]
+    with pytest.raises(RunError, match="task 'first': found .* training items, expected [46] at most"):
+        train_stream(config, tasks, tmp_path / "run", report=Recorder())
+
+
+def test_a_finished_task_of_fewer_items_per_class_is_kept_with_a_warning(
+    tmp_path: Path, config: RunConfig, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for count in (2, 3):
+        tasks = [msgspec.structs.replace(make_spec(data, name="first"), train_items_per_class=count)]
+        train_stream(config, tasks, tmp_path / "run", report=Recorder())
+    assert "task 'first' is finished and kept as trained on" in caplog.text
+    assert "fewer than 3 of each class" in caplog.text
+
+
 def test_a_longer_stream_trains_what_is_missing(tmp_path: Path, config: RunConfig, data: Path) -> None:
     before = stored(train(config, tmp_path / "run", data, "first"), "first")
     run = train(config, tmp_path / "run", data, "first", "second")
