@@ -34,7 +34,8 @@ def test_the_page_says_where_the_curve_bends_over_both_rates() -> None:
     )
     said = (
         "**Over both rates the curve bends at rank 8 with ten prefixes at 0.01**: {:.0f} kB, {:.1f} ± {:.1f} points "
-        "above the default, which has {:.0f}, {:.1f} ± {:.1f} above rank 4 with ten prefixes at the same rate, {:.1f} ± {:.1f} "
+        "above the default, which has {:.0f}, {:.1f} ± {:.1f} above rank 4 with ten prefixes at the same rate, {:.1f} "
+        "± {:.1f} "
         "above rank 16 with four prefixes, and {:.1f} ± {:.1f} above rank 8 alone."
     )
     default, *others = (held_back(KNEE, other) for other in ("adaprefix", *smaller))

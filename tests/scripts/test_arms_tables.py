@@ -192,8 +192,9 @@ def test_what_the_other_tasks_are_worth_stands_beside_each_task_alone(tmp_path: 
 
 
 def test_a_curve_whose_ceiling_is_not_measured_yet_has_no_row_for_it(tmp_path: Path) -> None:
-    kinds = dict.fromkeys(("float16", "int8"), {"bytes_per_task": 2000, "score": ONE_SEED})
-    found = {"mean_best_floor": 60.0, "curve": [{"rank": 2, "prefix_length": 0, **kinds}]}
+    kind = {"bytes_per_task": 2000, "score": ONE_SEED}
+    size = {"rank": 2, "prefix_length": 0, "float16": kind, "int8": kind}
+    found = {"mean_best_floor": 60.0, "curve": [size]}
     without = fill("capacity", tmp_path, found)
     with_it = fill("capacity", tmp_path, found | {"joint": ONE_SEED})
     assert with_it[:-1] == without
