@@ -205,18 +205,23 @@ def _over(result: Result, name: str, first: str, key: str) -> str:
 
 
 def along_table(result: Result) -> str:
-    """Return what a task costs, and how far what is generated has moved, by tens of the tasks known before."""
+    """Return what a task costs and gains, and how far what is generated has moved, by tens of tasks.
+
+    The first task has nothing to gain from.
+    """
     lines = [
-        "| arm | tasks | s a task | peak MB | change of accuracy since | drift |",
-        "|---|---|---|---|---|---|",
+        "| arm | tasks | s a task | peak MB | change of accuracy since it was learned | drift | over the task alone |",
+        "|---|---|---|---|---|---|---|",
     ]
     for arm, runs in result["runs"].items():
+        gained = transfers(result).get(arm, {}).get("by_tasks_known", [])
         for start in range(0, len(runs[0]["tasks"]), 10):
             rows = [row for run in runs for row in run["tasks"][start : start + 10]]
-            if arm != FLOOR_ARM and all("drift" in row for row in rows):
-                lines.append(
-                    f"| `{arm}` | {start + 1} to {start + len(rows) // len(runs)} | {_stretch(rows)} |"
-                )
+            if arm not in {FLOOR_ARM, CEILING_ARM} and all("drift" in row for row in rows):
+                gains = [each for each in gained[max(1, start) : start + 10] if each is not None]
+                place = f"{start + 1} to {start + len(rows) // len(runs)}"
+                over_alone = gain(statistics.fmean(gains)) if gains else ""
+                lines.append(f"| `{arm}` | {place} | {_stretch(rows)} | {over_alone} |")
     return "\n".join(lines)
 
 

@@ -32,7 +32,7 @@ def transfer(name: str, arm: str = "gated") -> dict[str, Any]:
 def transferred(name: str, arm: str = "gated", sign: str = "+") -> str:
     """Return the forward transfer of an arm and the larger one of its errors."""
     found = transfer(name, arm)
-    error = max(found["standard_error"], found["standard_error_over_seeds"])
+    error = max(found["standard_error"], found["standard_error_over_seeds"] or 0.0)
     return f"{found['points']:{sign}.1f} ± {error:.1f}"
 
 
@@ -58,6 +58,10 @@ def over(
 
 
 def with_error(gains: list[list[float]]) -> tuple[float, float]:
-    """Return the mean of gains by seed, and the larger one of its errors over pairs and over seeds."""
+    """Return the mean of gains by seed, and the larger one of its errors over pairs and over seeds.
+
+    A single seed has the first one alone.
+    """
     pairs, seeds = [gain for seed in gains for gain in seed], [fmean(seed) for seed in gains]
-    return fmean(pairs), max(stdev(pairs) / len(pairs) ** 0.5, stdev(seeds) / len(seeds) ** 0.5)
+    over_seeds = stdev(seeds) / len(seeds) ** 0.5 if len(seeds) > 1 else 0.0
+    return fmean(pairs), max(stdev(pairs) / len(pairs) ** 0.5, over_seeds)

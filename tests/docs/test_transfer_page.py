@@ -27,6 +27,7 @@ def test_the_default_gains_where_there_is_something_to_gain() -> None:
     [
         ("transfer-omniglot-5", "twelve alphabets"),
         ("transfer-omniglot-10", "the same alphabets"),
+        ("arms-omniglot-50", "fifty alphabets"),
         ("arms-vision", "eight unlike image tasks"),
         ("arms-text", "eleven text tasks"),
         ("transfer-clinc-5", "ten domains of intents"),
@@ -140,6 +141,7 @@ def test_the_decision_on_the_gate_says_what_the_other_rules_gained() -> None:
     [
         ("transfer-omniglot-5", "twelve Omniglot alphabets"),
         ("transfer-omniglot-10", "the same with 10 items per letter"),
+        ("arms-omniglot-50", "fifty Omniglot alphabets"),
         ("arms-vision", "eight unlike image tasks"),
         ("arms-text", "eleven text tasks"),
         ("transfer-clinc-5", "ten domains of intents"),

@@ -140,10 +140,16 @@ def test_what_tasks_cost_stands_by_tens_of_the_tasks_known_before(tmp_path: Path
         {"seconds": 1.0 + n, "peak_bytes": 5e6 + n * 1e6, "score": 60.0, "at_the_end": 60.5, "drift": n / 100}
         for n in range(12)
     ]
-    found = {"runs": {"linear-head": [{"tasks": rows}], "adaprefix++": [{"tasks": rows}]}}
+    known = [50.0, *[2.0] * 8, None, 4.0, 5.0]
+    found = {
+        "runs": {arm: [{"tasks": rows}] for arm in ("linear-head", "adaprefix++", "gated", "joint")},
+        "summary": {"arms": {"gated": {"forward_transfer": {"by_tasks_known": known}}}},
+    }
     assert fill("along", tmp_path, found)[2:] == [
-        "| `adaprefix++` | 1 to 10 | 5.5 | 14 | +0.50 | 0.0900 |",
-        "| `adaprefix++` | 11 to 12 | 11.5 | 16 | +0.50 | 0.1100 |",
+        "| `adaprefix++` | 1 to 10 | 5.5 | 14 | +0.50 | 0.0900 |  |",
+        "| `adaprefix++` | 11 to 12 | 11.5 | 16 | +0.50 | 0.1100 |  |",
+        "| `gated` | 1 to 10 | 5.5 | 14 | +0.50 | 0.0900 | +2.0 |",
+        "| `gated` | 11 to 12 | 11.5 | 16 | +0.50 | 0.1100 | +4.5 |",
     ]
 
 
