@@ -472,6 +472,11 @@ def test_the_hypernetwork_passes_nothing_on() -> None:
     errors = [max(each["standard_error"], each["standard_error_over_seeds"]) for each in found]
     shown = [f"{each['points']:.1f} ± {error:.1f}" for each, error in zip(found, errors, strict=True)]
     assert "{}, and without the drift loss {}.".format(*shown) in " ".join(PAGE.split())
+    related = transferred("transfer-omniglot-5", "adaprefix++", sign="")
+    assert f"On the twelve alphabets, with 5 items per letter, it is {related}." in page("docs/transfer.md")
+    points, error = with_error(over(result("transfer-omniglot-5"), "adaprefix++", "adaprefix"))
+    for name in ("docs/transfer.md", "docs/results.md"):
+        assert f"end {-points:.1f} ± {error:.1f} points below free ones" in page(name)
 
 
 def test_the_page_says_how_many_domains_each_gate_lets_through() -> None:
