@@ -570,6 +570,13 @@ def test_fifty_tasks_in_a_row_cost_what_the_first_ones_do() -> None:
     assert f"grows by {grown / 1e3:.0f} kB a task" in (DOCS / "results.md").read_text(encoding="utf-8")
 
 
+def test_the_results_in_short_say_what_a_start_from_earlier_tasks_gains() -> None:
+    twelve, fifty = (transferred(name, sign="") for name in ("transfer-omniglot-5", "arms-omniglot-50"))
+    assert f"{twelve} points on twelve alphabets (5 seeds), {fifty} on fifty (1 seed)" in page(
+        "docs/results.md"
+    )
+
+
 def test_the_more_alphabets_are_known_the_more_the_next_one_gains() -> None:
     of = result("arms-omniglot-50")
     (gains,), (ceiling,) = over(of, "gated", "adaprefix"), over(of, "gated", "joint")
