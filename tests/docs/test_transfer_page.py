@@ -211,6 +211,8 @@ def test_joint_training_of_related_tasks_is_said_beside_one_module_for_each() ->
     assert "ends at {}, above one for each ({}) and below the default ({})".format(*alphabets) in page
     assert "ends at {}, no higher than one for each, {};".format(*intents) in page
     assert "ends at {}, one for each at {};".format(*styles) in page
+    below, error = with_error(over(result("transfer-clinc-10"), "joint", "adaprefix"))
+    assert f"with 10 items it ends {-below:.1f} ± {error:.1f} below." in page
     more = [score("transfer-omniglot-10", arm) for arm in ("joint", "adaprefix", "gated")]
     assert "with 10 items per letter at {}, between {} and {}.".format(*more) in page
     assert all(alone < joint < default for joint, alone, default in (alphabets, more))
