@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 
+import pytest
+
+from scripts.arms_tables import CEILING_ARM, FLOOR_ROW
 from tests.docs.figures import RESULTS, over, page, result, transferred, with_error
 
-NOT_TOLD_APART = {"arms-text-no-decay", "transfer-omniglot-5", "transfer-clinc-5", "transfer-pacs-10"}
+NOT_TOLD_APART = {
+    "arms-text-no-decay",
+    "transfer-omniglot-5",
+    "transfer-clinc-5",
+    "transfer-clinc-5-no-decay",
+    "transfer-pacs-10",
+}
+
+
+TABLES = re.findall(
+    r"<!-- (?:arms|capacity) results/\S+? -->.*?<!-- /", page("docs/results.md") + page("docs/transfer.md")
+)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.split()[2])
+def test_a_table_has_its_floor_and_its_ceiling(table: str) -> None:
+    assert FLOOR_ROW in table
+    assert f"| `{CEILING_ARM}`, joint training |" in table
 
 
 def below_the_default() -> dict[str, tuple[float, float]]:
@@ -24,7 +45,7 @@ def test_joint_training_is_no_bound_and_the_page_says_where() -> None:
     below = {name for name, (points, error) in found.items() if points < -2 * error}
     level = {name for name, (points, error) in found.items() if abs(points) <= 2 * error}
     assert (level, below | level) == (NOT_TOLD_APART, set(found))
-    words = {6: "six", 10: "ten"}
+    words = {6: "six", 11: "eleven"}
     said = f"in {words[len(below)]} of the {words[len(found)]} tables that have both rows the default is above it"
     assert said in page("docs/results.md")
 
