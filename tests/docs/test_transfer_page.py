@@ -520,3 +520,28 @@ def test_what_the_score_lets_through_and_refuses_gains_by_other_starts_is_said()
     )
     assert (len(opened), len(refused)) == (14, 8)
     assert said.format(*gains) in " ".join(PAGE.split())
+
+
+def test_on_images_guidance_acted_on_one_task_and_chance_did_as_well() -> None:
+    runs = result("guidance-vision")["runs"]
+    plain = "adaprefix++:generator.task_embedding=vector,generator.generates=adapter"
+    guided = f"{plain},generator.guidance=distance"
+    arms = [guided, *(f"{guided},generator.guidance_from={other}" for other in ("permuted", "random"))]
+    gains = []
+    for arm in arms:
+        acted = [row["task"] for row in runs[arm][0]["tasks"] if "guided_by" in row]
+        assert acted == ["groceries"]
+        differ = {
+            row["task"]: row["score"] - before["score"]
+            for row, before in zip(runs[arm][0]["tasks"], runs[plain][0]["tasks"], strict=True)
+            if row["score"] != before["score"]
+        }
+        assert list(differ) == acted
+        gains += differ.values()
+    real, permuted, random = gains
+    said = (
+        f"that task ends {real:.1f} points above the unguided one, with those of permuted labels {permuted:.1f}, and "
+        f"with the measured ones dealt out at random {random:.1f} (1 seed"
+    )
+    assert said in page("docs/transfer.md")
+    assert permuted > real
