@@ -527,7 +527,7 @@ def test_on_images_guidance_acted_on_one_task_and_chance_did_as_well() -> None:
     plain = "adaprefix++:generator.task_embedding=vector,generator.generates=adapter"
     guided = f"{plain},generator.guidance=distance"
     arms = [guided, *(f"{guided},generator.guidance_from={other}" for other in ("permuted", "random"))]
-    gains = []
+    gains: list[float] = []
     for arm in arms:
         acted = [row["task"] for row in runs[arm][0]["tasks"] if "guided_by" in row]
         assert acted == ["groceries"]
