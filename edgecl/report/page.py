@@ -193,7 +193,7 @@ def _guided(comparison: Comparison) -> list[str]:
     for arm in (arm for arm in comparison.arms if arm.config.generator.guidance != "none"):
         flags = [bool(task.guided_by) for run in arm.runs for task in run.tasks]
         said.append(
-            f"{arm.name}: measured similarity guided {sum(flags)} of {len(flags)} tasks; for the others there were "
+            f"{arm.name}: guidance acted on {sum(flags)} of {len(flags)} tasks; for the others there were "
             "too few earlier tasks, or their ranking was not reliable."
         )
     return said

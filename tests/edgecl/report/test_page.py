@@ -279,9 +279,9 @@ def test_the_page_says_how_many_tasks_were_guided(tmp_path: Path) -> None:
         make_record("signs", 2, guided_by={"bolts": 1.0, "leaves": 0.5}),
     ]
     page = page_of(tmp_path, make_run(tmp_path / "guided-0", records, **guidance))
-    assert "guided 1 of 3 tasks" in " ".join(page.texts)
+    assert "guidance acted on 1 of 3 tasks" in " ".join(page.texts)
     plain = page_of(tmp_path / "other", make_plain_run(tmp_path / "plain", 80.0, 70.0, 60.0))
-    assert "measured similarity guided" not in " ".join(plain.texts)
+    assert "guidance acted" not in " ".join(plain.texts)
 
 
 def test_a_defect_is_an_alert(tmp_path: Path) -> None:
