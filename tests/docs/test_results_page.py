@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from statistics import fmean, median, stdev
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
 
-from edgecl.config import LEARNING_RATE, PREFIX_LENGTH, WEIGHT_DECAY, RunConfig
+from edgecl.config import LEARNING_RATE, WEIGHT_DECAY
 from tests.docs.figures import ROOT, over, page, result, transferred, with_error
 
 DOCS = ROOT / "docs"
 
 
-VISION, TEXT, CAPACITY = result("arms-vision"), result("arms-text"), result("capacity-vision")
+VISION, TEXT = result("arms-vision"), result("arms-text")
 NO_DECAY = result("arms-text-no-decay")
 ARMS = VISION["summary"]["arms"]
 
@@ -482,62 +482,6 @@ def test_the_page_says_what_is_right_when_nobody_says_the_task() -> None:
     assert sorted(by_task, key=lambda task: by_task[task])[:2] == ["groceries", "tiles"]
 
 
-def size(rank: int, prefix_length: int, kind: str = "float16") -> tuple[float, float]:
-    """Return kilobytes and accuracy of a size."""
-    for found in CAPACITY["curve"]:
-        if (found["rank"], found["prefix_length"]) == (rank, prefix_length):
-            return found[kind]["bytes_per_task"] / 1e3, found[kind]["score"]["mean"]
-    raise KeyError((rank, prefix_length))
-
-
-def points_per_100_kb(smaller: tuple[float, float], larger: tuple[float, float]) -> float:
-    """Return what 100 kB more bring between two sizes."""
-    return 100 * (larger[1] - smaller[1]) / (larger[0] - smaller[0])
-
-
-def test_the_default_is_where_the_curve_bends_in_both_directions() -> None:
-    default = RunConfig().method.rank, PREFIX_LENGTH["image"]
-    assert default == (16, 10)
-    before = [points_per_100_kb(size(*each), size(*default)) for each in ((8, 10), (16, 4))]
-    after = [points_per_100_kb(size(*default), size(*each)) for each in ((32, 10), (16, 20))]
-    page = " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
-    assert {f"{each:.1f}" for each in before} == {"2.2"}
-    assert "100 kB more buy 2.2 points each;" in page
-    assert f"from rank 16 to 32 they buy {after[0]:.1f}, and from 10 prefixes to 20 half a point" in page
-    assert 0.4 < after[1] < 0.6
-
-
-def test_what_int8_costs_and_saves_is_said() -> None:
-    costs = [
-        found["float16"]["score"]["mean"] - found["int8"]["score"]["mean"] for found in CAPACITY["curve"]
-    ]
-    saved = [
-        1 - found["int8"]["bytes_per_task"] / found["float16"]["bytes_per_task"]
-        for found in CAPACITY["curve"]
-    ]
-    page = (DOCS / "results.md").read_text(encoding="utf-8")
-    said = f"saves {100 * min(saved):.0f} to {100 * max(saved):.0f} % of the bytes."
-    assert f"**Int8 costs {max(costs):.2f} points at most**, where seeds differ by two, and {said}" in page
-    assert f"packs in int8 lose {max(costs):.2f} points at most" in (ROOT / "README.md").read_text(
-        encoding="utf-8"
-    )
-
-
-def test_every_size_is_better_at_the_faster_rate_on_these_tasks() -> None:
-    faster = result("capacity-vision-faster")["curve"]
-    assert len(faster) == 8
-    for found in faster:
-        _, slower = size(found["rank"], found["prefix_length"])
-        assert found["float16"]["score"]["mean"] > slower
-
-
-def test_rank_32_as_int8_is_smaller_and_better_than_the_default() -> None:
-    (bytes_of_it, reached), (bytes_of_default, default) = size(32, 10, "int8"), size(16, 10)
-    assert bytes_of_it < bytes_of_default
-    assert reached > default
-    assert f"and {reached - default:.1f} points above it, less than seeds differ." in page("docs/results.md")
-
-
 def test_the_readme_says_what_was_measured() -> None:
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     floor = f"the floor of {VISION['summary']['mean_best_floor']:.1f};"
@@ -554,45 +498,8 @@ def test_the_readme_says_what_was_measured() -> None:
     assert "(300 items, floor {:.1f}), adapters alone gain {:+.1f}".format(*of_texts) in readme
 
 
-def test_fifty_tasks_in_a_row_cost_what_the_first_ones_do() -> None:
-    (run,) = result("arms-omniglot-50")["runs"]["adaprefix++"]
-    rows = run["tasks"]
-    assert len(rows) == 50
-    first, last = rows[:10], rows[-10:]
-    peaks = [max(row["peak_bytes"] for row in part) for part in (first, last)]
-    seconds = [median(row["seconds"] for row in part) for part in (first, last)]
-    assert peaks[1] <= 1.05 * peaks[0]
-    assert seconds[1] <= 1.15 * seconds[0]
-    assert max(row["drift"] for row in rows) < 0.03
-    assert max(abs(row["at_the_end"] - row["score"]) for row in rows) < 100 / 130 + 0.01
-    assert all(row["shipped_unchanged"] for row in rows)
-    grown = (rows[-1]["shared_bytes"] - rows[0]["shared_bytes"]) / 49
-    assert f"grows by {grown / 1e3:.0f} kB a task" in (DOCS / "results.md").read_text(encoding="utf-8")
-
-
 def test_the_results_in_short_say_what_a_start_from_earlier_tasks_gains() -> None:
     twelve, fifty = (transferred(name, sign="") for name in ("transfer-omniglot-5", "arms-omniglot-50"))
     assert f"{twelve} points on twelve alphabets (5 seeds), {fifty} on fifty (1 seed)" in page(
         "docs/results.md"
     )
-
-
-def test_the_more_alphabets_are_known_the_more_the_next_one_gains() -> None:
-    of = result("arms-omniglot-50")
-    (gains,), (ceiling,) = over(of, "gated", "adaprefix"), over(of, "gated", "joint")
-    first, last = fmean(gains[1:10]), fmean(gains[40:])
-    text = page("docs/results.md")
-    said = f"{first:.1f} points among the first ten, {last:.1f} among the last, "
-    assert f"{said}{transferred('arms-omniglot-50', sign='')} on the mean" in text
-    assert min(gains[1:]) >= 0
-    assert all(row["parent"] is not None for row in of["runs"]["gated"][0]["tasks"][1:])
-    above = "{:.1f} ± {:.1f}".format(*with_error([ceiling]))
-    assert f"ends {above} above one module for all alphabets at once" in text
-    tens = [fmean(ceiling[start : start + 10]) for start in range(0, 50, 10)]
-    assert (
-        f"on the first ten it is {-tens[0]:.1f} points below that, on the last ten {tens[-1]:.1f} above."
-        in text
-    )
-    assert tens == sorted(tens)
-    generated, error = with_error(over(of, "adaprefix++", "adaprefix"))
-    assert f"Generated prefixes end {-generated:.1f} ± {error:.1f} below free ones here" in text

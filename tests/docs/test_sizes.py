@@ -1,10 +1,12 @@
-"""What the pages say of sizes and rates that were compared on held-back images holds in the result files."""
+"""What the pages say of sizes, types of packs and rates holds in the result files."""
 
 from __future__ import annotations
 
+from edgecl.config import PREFIX_LENGTH, RunConfig
 from tests.docs.figures import over, page, result, with_error
 
 FASTER = "training.learning_rate=0.01"
+CAPACITY = result("capacity-vision")
 KNEE = f"adaprefix:method.rank=8,{FASTER}"
 
 
@@ -71,3 +73,57 @@ def test_the_page_says_where_the_curve_bends_over_both_rates() -> None:
     assert [points < -error for points, error in sizes_alone] == [True, True, False]
     alone = [points for points, _ in sizes_alone]
     assert f"stay {-max(alone):.1f} to {-min(alone):.1f} below the default" in text
+
+
+def size(rank: int, prefix_length: int, kind: str = "float16") -> tuple[float, float]:
+    """Return kilobytes and accuracy of a size."""
+    for found in CAPACITY["curve"]:
+        if (found["rank"], found["prefix_length"]) == (rank, prefix_length):
+            return found[kind]["bytes_per_task"] / 1e3, found[kind]["score"]["mean"]
+    raise KeyError((rank, prefix_length))
+
+
+def points_per_100_kb(smaller: tuple[float, float], larger: tuple[float, float]) -> float:
+    """Return what 100 kB more bring between two sizes."""
+    return 100 * (larger[1] - smaller[1]) / (larger[0] - smaller[0])
+
+
+def test_the_default_is_where_the_curve_bends_in_both_directions() -> None:
+    default = RunConfig().method.rank, PREFIX_LENGTH["image"]
+    assert default == (16, 10)
+    before = [points_per_100_kb(size(*each), size(*default)) for each in ((8, 10), (16, 4))]
+    after = [points_per_100_kb(size(*default), size(*each)) for each in ((32, 10), (16, 20))]
+    text = page("docs/results.md")
+    assert {f"{each:.1f}" for each in before} == {"2.2"}
+    assert "100 kB more buy 2.2 points each;" in text
+    assert f"from rank 16 to 32 they buy {after[0]:.1f}, and from 10 prefixes to 20 half a point" in text
+    assert 0.4 < after[1] < 0.6
+
+
+def test_what_int8_costs_and_saves_is_said() -> None:
+    costs = [
+        found["float16"]["score"]["mean"] - found["int8"]["score"]["mean"] for found in CAPACITY["curve"]
+    ]
+    saved = [
+        1 - found["int8"]["bytes_per_task"] / found["float16"]["bytes_per_task"]
+        for found in CAPACITY["curve"]
+    ]
+    text = page("docs/results.md")
+    said = f"saves {100 * min(saved):.0f} to {100 * max(saved):.0f} % of the bytes."
+    assert f"**Int8 costs {max(costs):.2f} points at most**, where seeds differ by two, and {said}" in text
+    assert f"packs in int8 lose {max(costs):.2f} points at most" in page("README.md")
+
+
+def test_every_size_is_better_at_the_faster_rate_on_these_tasks() -> None:
+    faster = result("capacity-vision-faster")["curve"]
+    assert len(faster) == 8
+    for found in faster:
+        _, slower = size(found["rank"], found["prefix_length"])
+        assert found["float16"]["score"]["mean"] > slower
+
+
+def test_rank_32_as_int8_is_smaller_and_better_than_the_default() -> None:
+    (bytes_of_it, reached), (bytes_of_default, default) = size(32, 10, "int8"), size(16, 10)
+    assert bytes_of_it < bytes_of_default
+    assert reached > default
+    assert f"and {reached - default:.1f} points above it, less than seeds differ." in page("docs/results.md")

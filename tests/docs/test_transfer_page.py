@@ -258,17 +258,6 @@ def test_what_the_gate_let_through_on_intents_is_said() -> None:
     assert said in PAGE
 
 
-def test_guidance_stays_off_where_the_ranking_of_tasks_cannot_be_relied_on() -> None:
-    runs = json.loads((RESULTS / "guidance-omniglot-5.json").read_text(encoding="utf-8"))["runs"]
-    plain, guided = (
-        runs[f"adaprefix++:generator.task_embedding=vector,generator.generates=adapter{guidance}"]
-        for guidance in ("", ",generator.guidance=distance")
-    )
-    scores = [[row["score"] for run in arm for row in run["tasks"]] for arm in (plain, guided)]
-    assert scores[0] == scores[1]
-    assert not any("guided_by" in row for run in guided for row in run["tasks"])
-
-
 GATES = {
     "arms-vision": "gated",
     "arms-text": "gated",
@@ -416,19 +405,6 @@ def test_the_decision_for_the_gate_says_what_averaging_gains_elsewhere() -> None
     assert f"gained more than it on {shown[0]}, {shown[1]} and {shown[2]}" in STAYS
 
 
-def test_guidance_acted_on_two_text_tasks_and_did_not_help() -> None:
-    result = json.loads((RESULTS / "guidance-text.json").read_text(encoding="utf-8"))
-    plain = "adaprefix++:generator.task_embedding=vector,generator.generates=adapter"
-    guided = f"{plain},generator.guidance=distance"
-    acted = {
-        arm: [row["task"] for row in result["runs"][arm][0]["tasks"] if "guided_by" in row]
-        for arm in (guided, f"{guided},generator.guidance_from=permuted")
-    }
-    assert list(acted.values()) == [["subj", "banking77"], ["subj", "banking77", "mpqa"]]
-    reached = {arm: found["score"]["mean"] for arm, found in result["summary"]["arms"].items()}
-    assert max(reached, key=lambda arm: reached[arm]) == plain
-
-
 def scores_of(of: dict[str, Any], arm: str) -> dict[tuple[int, str], float]:
     """Return the scores of an arm by seed and task."""
     return {(run["seed"], row["task"]): row["score"] for run in of["runs"][arm] for row in run["tasks"]}
@@ -520,28 +496,3 @@ def test_what_the_score_lets_through_and_refuses_gains_by_other_starts_is_said()
     )
     assert (len(opened), len(refused)) == (14, 8)
     assert said.format(*gains) in " ".join(PAGE.split())
-
-
-def test_on_images_guidance_acted_on_one_task_and_chance_did_as_well() -> None:
-    runs = result("guidance-vision")["runs"]
-    plain = "adaprefix++:generator.task_embedding=vector,generator.generates=adapter"
-    guided = f"{plain},generator.guidance=distance"
-    arms = [guided, *(f"{guided},generator.guidance_from={other}" for other in ("permuted", "random"))]
-    gains: list[float] = []
-    for arm in arms:
-        acted = [row["task"] for row in runs[arm][0]["tasks"] if "guided_by" in row]
-        assert acted == ["groceries"]
-        differ = {
-            row["task"]: row["score"] - before["score"]
-            for row, before in zip(runs[arm][0]["tasks"], runs[plain][0]["tasks"], strict=True)
-            if row["score"] != before["score"]
-        }
-        assert list(differ) == acted
-        gains += differ.values()
-    real, permuted, random = gains
-    said = (
-        f"that task ends {real:.1f} points above the unguided one, with those of permuted labels {permuted:.1f}, and "
-        f"with the measured ones dealt out at random {random:.1f} (1 seed"
-    )
-    assert said in page("docs/transfer.md")
-    assert permuted > real
