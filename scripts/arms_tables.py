@@ -9,7 +9,7 @@ Between `<!-- arms FILE -->` and `<!-- /arms FILE -->` stands the table of all a
 what a task costs along a stream.
 `capacity` is that of accuracy against bytes, from what scripts/measure_capacity.py wrote, `prefixes` that of what
 prefixes carry, from scripts/measure_prefixes.py, `empty-prefixes` from scripts/measure_empty_prefixes.py, `ceiling`
-from scripts/measure_ceiling.py.
+from scripts/measure_ceiling.py, `rounding` what int8 costs, from scripts/measure_rounding.py.
 Files are named as they lie beside the page.
 """
 
@@ -146,6 +146,29 @@ def capacity_table(result: Result) -> str:
         lines.append(f"| {size['rank']} | {size['prefix_length']} | {' | '.join(cells)} |")
     if CEILING_ARM in result:  # measured last
         lines.append(f"| `{CEILING_ARM}`{CEILING_NOTE} | | | {spread(result[CEILING_ARM])} | | |")
+    return "\n".join(lines)
+
+
+def rounding_table(result: Result) -> str:
+    """Return what int8 costs on each stream, beside the bytes of a task in both types of packs."""
+    heads = (
+        *("stream", "tasks", "seeds", "kB, float16", "accuracy %", "kB, int8", "accuracy %"),
+        *("float16 over int8", "largest change of a task", "labels that differ"),
+    )
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for stream, found in result.items():
+        of = found["summary"]
+        cells = (
+            f"{of[kind]['bytes_per_task'] / 1e3:.0f} | {spread(of[kind]['score'])}"
+            for kind in ("float16", "int8")
+        )
+        cost = of["cost"]
+        points = f"{cost['points']:+.2f}{error(cost['standard_error'])}"
+        differ = f"{of['labels_differ']} of {of['items']}"
+        lines.append(
+            f"| `{stream}` | {of['tasks']} | {of['seeds']} | {' | '.join(cells)} | {points} | {cost['largest']:.1f} | "
+            f"{differ} |"
+        )
     return "\n".join(lines)
 
 
@@ -331,6 +354,7 @@ TABLES = {
     "along": along_table,
     "ceiling": ceiling_table,
     "capacity": capacity_table,
+    "rounding": rounding_table,
     "prefixes": prefixes_table,
     "empty-prefixes": empty_prefixes_table,
 }

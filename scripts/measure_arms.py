@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +34,15 @@ from scripts.arms_kept import Kept
 from scripts.arms_summary import Measured, runs_to_json, summary
 from scripts.arms_tables import FLOOR_ARM
 from scripts.result_files import command_line, surroundings, write_result
-from scripts.stream_runs import exit_code, read_settings, setting, stream_names, stream_tasks, trained
+from scripts.stream_runs import (
+    exit_code,
+    read_settings,
+    run_folder,
+    setting,
+    stream_names,
+    stream_tasks,
+    trained,
+)
 
 
 def arm_setting(text: str) -> str:
@@ -63,8 +70,8 @@ def train_arm(
         **read_settings(options.settings),
         **own_settings(arm),
     }
-    folder = options.runs / f"{re.sub('[^A-Za-z0-9+.-]+', '_', arm)}-{seed}"
-    return trained(read_config(None, overrides=overrides, arm=arm.partition(":")[0]), tasks, folder)
+    config = read_config(None, overrides=overrides, arm=arm.partition(":")[0])
+    return trained(config, tasks, run_folder(options.runs, arm, seed))
 
 
 def asked(options: argparse.Namespace) -> dict[str, Any]:

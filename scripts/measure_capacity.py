@@ -22,21 +22,14 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 from edgecl.cli.output import note
 from edgecl.config import read_config
-from edgecl.evaluation.scores import Score
-from edgecl.streams import TaskSpec, check_items, load_task
-from edgecl.training.features import predictions
+from edgecl.streams import TaskSpec
 from edgecl.training.run import Run
-from edgecl.training.train import load_run_backbone
-from edgecl_runtime.pack_layout import packed
-from edgecl_runtime.tensors import TaskTensors
 from scripts.arms_kept import Kept
 from scripts.arms_summary import spread
 from scripts.arms_tables import CEILING_ARM
 from scripts.result_files import command_line, surroundings, write_result
+from scripts.rounding import KINDS, rounded_rows
 from scripts.stream_runs import exit_code, read_settings, setting, stream_names, stream_tasks, trained
-
-KINDS = {"float16": "F16", "int8": "I8"}
-"""Types of packs, by the names they have in the result."""
 
 
 class Size(NamedTuple):
@@ -52,31 +45,11 @@ class Size(NamedTuple):
         return cls(rank, prefix_length)
 
 
-def stored(tensors: TaskTensors, kind: str) -> tuple[TaskTensors, int]:
-    """Return a task as a pack of a type says it, and the bytes of its tensors there."""
-    rounded = tensors.rounded(kind)
-    arrays = packed(rounded, int8=kind == "I8")
-    return rounded, sum(array.nbytes for array in arrays.values())
-
-
 def measured(run: Run, tasks: list[TaskSpec]) -> dict[str, dict[str, float]]:
     """Return mean score and mean bytes of a run's tasks for each kind of rounding."""
-    backbone = load_run_backbone(run)
-    scores: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    sizes: dict[str, list[int]] = {kind: [] for kind in KINDS}
-    for spec in tasks:
-        data = load_task(spec, seed=run.record.config.seed)
-        prepared = check_items(data, backbone.preprocessor).test
-        for kind, dtype in KINDS.items():
-            tensors, size_bytes = stored(run.tensors(spec.name), dtype)
-            predicted = predictions(
-                backbone.module, prepared, preprocessor=backbone.preprocessor, task=tensors
-            )
-            score = Score.of(predicted, data.test.targets)
-            scores[kind].append(score.to_look_at(dominated=run.task(spec.name).is_balanced))
-            sizes[kind].append(size_bytes)
+    rows = list(rounded_rows(run, tasks))
     return {
-        kind: {"score": statistics.fmean(scores[kind]), "bytes": statistics.fmean(sizes[kind])}
+        kind: {key: statistics.fmean(row[kind][key] for row in rows) for key in ("score", "bytes")}
         for kind in KINDS
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -56,6 +57,11 @@ def stream_tasks(
             fix="Name tasks of the stream.",
         )
     return [spec for spec in tasks if only is None or spec.name in only]
+
+
+def run_folder(runs: Path, arm: str, seed: int) -> Path:
+    """Return where the run of an arm, which may have settings of its own (`ARM:KEY=VALUE,...`), lies."""
+    return runs / f"{re.sub('[^A-Za-z0-9+.-]+', '_', arm)}-{seed}"
 
 
 def trained(config: RunConfig, tasks: Sequence[TaskSpec], folder: Path) -> Run:

@@ -149,6 +149,24 @@ def test_a_ceiling_that_a_curve_lacks_is_added_without_a_size(tmp_path: Path) ->
     assert [task.name for task in Run.open(tmp_path / "runs" / "ceiling-0").tasks] == ["photo", "sketch"]
 
 
+def test_int8_is_measured_beside_float16_on_the_packs_of_an_arm_by_stream(tmp_path: Path) -> None:
+    arms = measure("measure_arms.py", tmp_path, "--arms", "adaprefix")
+    out = tmp_path / "rounding.json"
+    out.write_text('{"text": {"of": "another stream"}}', encoding="utf-8")
+    places = ("--runs", tmp_path / "runs", "--data", tmp_path / "data", "--out", out)
+    words = ("pacs", "--arm", "adaprefix", "--seeds", "0")
+    subprocess.run(
+        [sys.executable, SCRIPTS / "measure_rounding.py", *words, *places], check=True, capture_output=True
+    )
+    found = json.loads(out.read_text(encoding="utf-8"))
+    assert found["text"] == {"of": "another stream"}
+    (run,) = found["pacs"]["runs"]
+    assert [row["float16"]["score"] for row in run["tasks"]] == [
+        row["score"] for row in arms["runs"]["adaprefix"][0]["tasks"]
+    ]
+    assert all(row["int8"]["bytes"] < row["float16"]["bytes"] for row in run["tasks"])
+
+
 def test_what_prefixes_carry_is_measured_on_the_very_items_of_the_run(tmp_path: Path) -> None:
     arms = measure("measure_arms.py", tmp_path, "--arms", "adaprefix")
     places = ("--runs", tmp_path / "runs" / "adaprefix-0", "--data", tmp_path / "data")

@@ -1,0 +1,49 @@
+"""What the tasks of a finished run reach, and take, in each type that packs store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgecl.evaluation.scores import Score
+from edgecl.streams import TaskSpec, check_items, load_task
+from edgecl.training.features import predictions
+from edgecl.training.run import Run
+from edgecl.training.train import load_run_backbone
+from edgecl_runtime.pack_layout import packed
+from edgecl_runtime.tensors import TaskTensors
+
+KINDS = {"float16": "F16", "int8": "I8"}
+"""Types of packs, by the names they have in result files."""
+
+
+def stored(tensors: TaskTensors, kind: str) -> tuple[TaskTensors, int]:
+    """Return a task as a pack of a type says it, and the bytes of its tensors there."""
+    rounded = tensors.rounded(kind)
+    arrays = packed(rounded, int8=kind == "I8")
+    return rounded, sum(array.nbytes for array in arrays.values())
+
+
+def rounded_rows(run: Run, specs: Sequence[TaskSpec]) -> Iterator[dict[str, Any]]:
+    """Yield of each task its test items, score in percent and bytes in each type, and how many labels differ."""
+    backbone = load_run_backbone(run)
+    for spec in specs:
+        data = load_task(spec, seed=run.record.config.seed)
+        prepared = check_items(data, backbone.preprocessor).test
+        row: dict[str, Any] = {"task": spec.name, "items": len(data.test.targets)}
+        labels = []
+        for kind, dtype in KINDS.items():
+            tensors, size_bytes = stored(run.tensors(spec.name), dtype)
+            predicted = predictions(
+                backbone.module, prepared, preprocessor=backbone.preprocessor, task=tensors
+            )
+            score = Score.of(predicted, data.test.targets)
+            row[kind] = {
+                "score": score.to_look_at(dominated=run.task(spec.name).is_balanced),
+                "bytes": size_bytes,
+            }
+            labels.append(np.asarray(predicted))
+        row["labels_differ"] = int(np.count_nonzero(labels[0] != labels[1]))
+        yield row
