@@ -67,7 +67,7 @@ class MethodConfig(Struct, frozen=True, forbid_unknown_fields=True):
         attention: `concat` puts prefixes before keys and values; `additive` adds an attention over them.
         first_prefix: Prefixes of the first block: `trained`, or `fixed` at their start, so that the backward pass ends
             at the adapter of that block. If absent `fixed` beside adapters, else `trained`.
-        jointly: Train all tasks of the stream at once instead of one after another: a ceiling.
+        jointly: Train all tasks of the stream at once instead of one after another, to hold the others against.
         alone: Train each task as if it were the first: what forward transfer is measured against.
     """
 

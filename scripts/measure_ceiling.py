@@ -5,7 +5,8 @@
 
 For every task of the stream, adapter and prefix are trained jointly on the other tasks (arm `joint`), and the task
 starts from them (arm `warm-start`). It is compared with the task alone (arm `adaprefix`). In a stream the first tasks
-have seen less than that, so it is a ceiling on what any order can give with these modules and this recipe.
+have seen less than that, so it was meant as a ceiling on what any order can give with these modules and this recipe;
+where tasks are related, starts from averages have gone above it (docs/transfer.md).
 
 `--folds N` leaves out every N-th task at once instead of one by one: fewer modules to train, from fewer tasks.
 """

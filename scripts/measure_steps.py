@@ -1,6 +1,7 @@
 """Measure what a training step costs: ratios between methods, and of one method at more and more known tasks.
 
     python scripts/measure_steps.py --backbone VIT_FOLDER --image-size 112 --out docs/results/steps-cpu.json
+    python scripts/measure_steps.py --backbone MINILM_FOLDER --max-tokens 32 --out docs/results/steps-cpu-text.json
     python scripts/measure_steps.py --backbone VIT_FOLDER --batch 128 --device cuda:0 --precision bf16 --out FILE
 
 Every round takes the same number of steps of each case, one case after the other, so that what else the machine does
@@ -56,6 +57,8 @@ Step = Callable[[int], object]
 PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm)
 
 BARE = "bare forward"
+FIRST_PREFIX = "method.first_prefix"
+FIRST_TRAINED = "adaprefix++, first prefixes trained"
 CLASSES = 10
 RATE = 1e-4
 """So low that the one batch is not learned by heart while it is timed."""
@@ -75,15 +78,15 @@ class Bench:
     items: TrainingItems
     settings: dict[str, Any]
 
-    def config(self, arm: str) -> RunConfig:
-        """Return the resolved settings of an arm on this bench."""
-        config = read_config(None, overrides=dict(self.settings), arm=arm)
+    def config(self, arm: str, **own: Any) -> RunConfig:
+        """Return the resolved settings of an arm on this bench, with settings of its own by dotted key."""
+        config = read_config(None, overrides={**self.settings, **own}, arm=arm)
         return resolve(config, self.backbone.spec.modality)
 
 
 def make_bench(options: argparse.Namespace) -> Bench:
     """Return the backbone with a batch of random items."""
-    backbone = load_backbone(options.backbone, image_size=options.image_size)
+    backbone = load_backbone(options.backbone, image_size=options.image_size, max_tokens=options.max_tokens)
     backbone.module.to(choose_device(options.device))
     prepared = backbone.preprocessor.prepare(random_items(backbone.spec.preprocessing, options.batch))
     settings = {"training.device": options.device, "training.precision": options.precision}
@@ -112,9 +115,9 @@ def bare_forward(bench: Bench) -> Step:
     return step
 
 
-def training(bench: Bench, arm: str, *, known: int = 0) -> Step:
-    """Return the training step of an arm whose method knows so many tasks already."""
-    config = bench.config(arm)
+def training(bench: Bench, arm: str, *, known: int = 0, **own: Any) -> Step:
+    """Return the training step of an arm, with settings of its own, whose method knows so many tasks already."""
+    config = bench.config(arm, **own)
     method = build_method(config, bench.backbone.spec.dimensions)
     for number in range(known):
         name = f"task-{number}"
@@ -156,6 +159,7 @@ def cases(bench: Bench, known: Sequence[int]) -> Iterator[tuple[str, Step]]:
         yield arm, training(bench, arm)
     for count in known:
         yield at(count), training(bench, "adaprefix++", known=count)
+    yield FIRST_TRAINED, training(bench, "adaprefix++", known=known[0], **{FIRST_PREFIX: "trained"})
 
 
 def at(known: int) -> str:
@@ -197,6 +201,7 @@ def ratios(took: dict[str, list[float]], known: Sequence[int]) -> dict[str, dict
     """Return the ratios that are asked for, each taken within a round."""
     first = at(known[0])
     pairs = [(first, "adapter"), (first, "adaprefix"), (first, "lora"), (first, BARE), ("adapter", BARE)]
+    pairs += [(FIRST_TRAINED, other) for other in ("adapter", "lora")]
     pairs += [(at(count), first) for count in known[1:]]
     return {
         f"{one} / {other}": spread([a / b for a, b in zip(took[one], took[other], strict=True)])
@@ -218,6 +223,7 @@ def main() -> int:
     )
     parser.add_argument("--backbone", default="edgecl/vit-64")
     parser.add_argument("--image-size", type=int)
+    parser.add_argument("--max-tokens", type=int)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=5, help="Steps of each case in a round.")
     parser.add_argument("--rounds", type=int, default=15)

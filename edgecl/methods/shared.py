@@ -1,4 +1,4 @@
-"""One module for all tasks: trained on from task to task it forgets; trained on all at once it is a ceiling."""
+"""One module for all tasks: trained on from task to task it forgets; trained on all at once it is what others are held against."""
 
 from __future__ import annotations
 

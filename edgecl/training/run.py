@@ -1,7 +1,7 @@
 """The folder of a run: its settings, its tasks, what they learned.
 
 RUN/run.json                         settings, backbone, fingerprint
-RUN/metrics.json                     accuracy of every finished task
+RUN/metrics.json                     accuracy and cost of every finished task
 RUN/tasks/NAME/task.json             labels, data fingerprint, accuracy; there once the task is finished
 RUN/tasks/NAME/tensors.safetensors   the eight task tensors, float32
 RUN/tasks/NAME/heldout.safetensors   test items for the parity gate of later exports
@@ -250,9 +250,10 @@ class Run:
         write_durably(self.folder / "metrics.json", json.dumps(self.metrics(), indent=2).encode() + b"\n")
 
     def metrics(self) -> dict[str, object]:
-        """Return what every finished task reached (percent), its training time and steps, and the averages.
+        """Return what every finished task reached (percent), what it took, and the averages.
 
-        The score is the accuracy, balanced over the classes where one of them holds most of the test items.
+        The score is the accuracy, balanced over the classes where one of them holds most of the test items. What
+        later tasks did to earlier ones is in the report of the run (`edgecl.report`).
         """
         tasks = self.tasks
         return {
@@ -270,6 +271,9 @@ class Run:
                     "test_items": task.test_items,
                     "steps": task.steps,
                     "seconds": round(task.seconds, 2),
+                    "peak_bytes": task.peak_bytes,
+                    "size_bytes": task.size_bytes,
+                    "shared_bytes": task.shared_bytes,
                 }
                 for task in tasks
             ],

@@ -248,4 +248,5 @@ def test_a_step_is_measured_against_those_of_other_methods_and_at_more_known_tas
     of_adapters, of_growth = "adaprefix++ at 1 / adapter", "adaprefix++ at 2 / adaprefix++ at 1"
     assert found["ratios"][of_adapters]["low"] <= found["ratios"][of_adapters]["high"]
     assert of_growth in found["ratios"]
+    assert "adaprefix++, first prefixes trained / adapter" in found["ratios"]
     assert found["operations"]["adapter"] == 1 < found["operations"]["adaprefix++ at 1"]

@@ -282,6 +282,9 @@ def test_metrics_are_written_beside_the_run(tmp_path: Path) -> None:
         "test_items": 2,
         "steps": 4,
         "seconds": 1.23,
+        "peak_bytes": None,
+        "size_bytes": None,
+        "shared_bytes": 0,
     }
 
 
