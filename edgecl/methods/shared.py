@@ -1,4 +1,4 @@
-"""One module for all tasks: trained on from task to task it forgets; trained on all at once it is what others are held against."""
+"""One module for all tasks, to compare with: trained on from task to task, where it forgets, or on all at once."""
 
 from __future__ import annotations
 

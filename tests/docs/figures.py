@@ -17,6 +17,13 @@ def page(name: str) -> str:
     return " ".join((ROOT / name).read_text(encoding="utf-8").split())
 
 
+def row_of(name: str, start: str) -> list[str]:
+    """Return the cells of the row of a page's table that starts so, without the first one."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    (row,) = [line for line in lines if line.startswith(f"| {start}")]
+    return [cell.strip() for cell in row.strip("|").split(" | ")[1:]]
+
+
 def result(name: str) -> dict[str, Any]:
     """Return the content of a result file."""
     found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
