@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecl.cli.output import json_option, note, print_json, print_table
+from edgecl.cli.stream_options import data_option, per_class_option
 
 if TYPE_CHECKING:
     from edgecl.evaluation.evaluate import TaskAccuracy
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   edgecl evaluate bundles/shop-floor --stream shop-floor.toml
-  edgecl evaluate bundles/shop-floor --packs device/packs --stream shop-floor.toml --json"""
+  edgecl evaluate bundles/shop-floor --packs device/packs --stream shop-floor.toml --json
+  edgecl evaluate bundles/leaves-10 --stream leaves.toml --data /mnt/leaves --per-class 10
+
+\b
+--data and --per-class are those that the tasks were trained with."""
 
 
 @click.command(epilog=EXAMPLES)
@@ -24,9 +29,13 @@ Examples:
 @click.option(
     "--stream", required=True, type=click.Path(path_type=Path), help="TOML file that lists the tasks."
 )
+@data_option
+@per_class_option
 @click.option("--packs", type=click.Path(path_type=Path), help="Folder of packs.  [default: BUNDLE/packs]")
 @json_option
-def evaluate(bundle: Path, stream: Path, packs: Path | None, as_json: bool) -> None:
+def evaluate(
+    *, bundle: Path, stream: Path, data: Path | None, per_class: int | None, packs: Path | None, as_json: bool
+) -> None:
     """Measure packs on the test parts of a stream, beside their floor, with the runtime instead of torch.
 
     The floor is the best of ridge, LDA with shrinkage and logistic regression on the bare backbone's features.
@@ -38,7 +47,7 @@ def evaluate(bundle: Path, stream: Path, packs: Path | None, as_json: bool) -> N
 
     measured = evaluate_tasks(
         Runtime.open(bundle, packs=packs),
-        read_stream(stream).tasks,
+        read_stream(stream, data=data).varied(per_class=per_class).tasks,
         on_task=lambda task: note(f"{task.task}: {_percent(task)} on {task.test_items} test items"),
     )
     accuracy = sum(task.accuracy for task in measured) / len(measured)

@@ -19,6 +19,7 @@ from edgecl.cli.output import (
     print_table,
 )
 from edgecl.cli.settings_option import parse_settings, settings_option
+from edgecl.cli.stream_options import data_option, per_class_option
 
 if TYPE_CHECKING:
     from edgecl.training.run import Run
@@ -52,17 +53,8 @@ The same command continues a run that was stopped."""
 @click.option(
     "--task", "tasks", multiple=True, metavar="NAME=DATA", help="A task; may be given several times."
 )
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder that the stream's relative data paths are taken from.  [default: that of the stream]",
-)
-@click.option(
-    "--per-class",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Train on at most N items of each class, whatever the stream asks for.",
-)
+@data_option
+@per_class_option
 @click.option("--reverse", is_flag=True, help="Learn the tasks in reversed order.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run to make or to continue.")
 @click.option(
@@ -151,17 +143,18 @@ def _train_stream(
         )
     from edgecl.config import read_config, refuse_meaningless
     from edgecl.streams import StreamSpec, parse_task_option, read_stream
-    from edgecl.training.train import train_stream
 
     config = read_config(options["config"], overrides=_overrides(options), arm=options["method"])
     if not (out / "run.json").exists():  # a run goes on with what an earlier version let pass
         refuse_meaningless(config)
     specs = (
-        read_stream(stream, data=options["data"] and options["data"].expanduser())
+        read_stream(stream, data=options["data"])
         if stream
         else StreamSpec(name="stream", tasks=tuple(map(parse_task_option, tasks)))
     )
     specs = specs.varied(per_class=options["per_class"], reverse=options["reverse"])
+    from edgecl.training.train import train_stream  # loads torch, so what is wrong above is said at once
+
     with _reports(out, options) as report:
         return train_stream(config, specs.tasks, out, report=report)
 
@@ -177,10 +170,11 @@ def _add_tasks(
             "a task is added with the settings of its run"
         )
     from edgecl.streams import StreamSpec, parse_task_option
-    from edgecl.training.train import add_tasks
 
     specs = StreamSpec(name="added", tasks=tuple(map(parse_task_option, tasks)))
     specs = specs.varied(per_class=options["per_class"])
+    from edgecl.training.train import add_tasks
+
     with _reports(run, options) as report:
         return add_tasks(run, specs.tasks, report=report, backbone_source=options["backbone"])
 

@@ -88,7 +88,8 @@ def _evaluate(runtime: Runtime, spec: TaskSpec) -> TaskAccuracy:
             spec.data,
             found=f"items with fingerprint {data.fingerprint[:12]}",
             expected=f"those of the pack, {manifest.provenance.data_fingerprint[:12]}",
-            fix="Evaluate on the data and options of the training stream, so that no training item is measured.",
+            fix="Evaluate on the data of the training stream, with its --data and --per-class, "
+            "so that no training item is measured.",
         )
     prediction = runtime.predict(data.test.items, task=spec.name)
     position = {label: target for target, label in enumerate(data.labels)}

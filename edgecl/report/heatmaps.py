@@ -136,7 +136,7 @@ def _draw_gains(arm: Arm, runs: Sequence[MeasuredRun], gains: Matrix, name: str)
         caption=f"Each row is a new task, each column {_candidates(arm)}: blue cells gained over a fresh start, red "
         f"ones lost, grey ones were not tried, and a black frame marks what was taken{_seeds(arm)}.",
         alt=f"Heat map of the gains of candidate parents for {len(tasks)} tasks in {arm.name}; the largest is "
-        f"{best:+.1f} points, {len(chosen)} pairs of task and parent were taken.",
+        f"{best:+.1f} {gain_unit(arm)}, {len(chosen)} pairs of task and parent were taken.",
         inches=room_for(tasks),
     )
 

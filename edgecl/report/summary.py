@@ -22,7 +22,8 @@ from edgecl.report.transfer import ForwardTransfer, transfer_of
 NONE_COUNTS = f"the floor of every task is above {EASY:.0f} %"
 NONE_BEFORE = "no task that counts came before the last one"
 NOT_TESTED = (
-    "not every task was tested again after the last one (a peer that keeps nothing, or evaluation.matrix)"
+    "not every task was tested again after the last one (a peer that keeps nothing, evaluation.matrix, or a task that "
+    "was added later without the others)"
 )
 NOT_ALONG = (
     "the tasks were not tested again after every task (a peer that keeps nothing, or evaluation.matrix)"

@@ -29,6 +29,7 @@ from edgecl.training.schedule import Schedule
 from edgecl.training.signature import store_signature
 from edgecl.training.versions import package_versions
 from edgecl.training.warm_start import Start, choose_start, earlier_tasks
+from edgecl_runtime.durable import make_folder_durably
 from edgecl_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def begin(
     """
     backbone, config = session.backbone, session.config
     if session.workers.is_first:
-        session.run.task_folder(spec.name).mkdir(parents=True, exist_ok=True)
+        make_folder_durably(session.run.task_folder(spec.name))
     session.workers.wait()
     started = time.perf_counter()
     seed = task_seed(config.seed, spec.name)

@@ -11,7 +11,7 @@ import msgspec
 from edgecl.config import BEFORE, TABLES, RunConfig, filled_in
 from edgecl.errors import RunError
 from edgecl.evaluation.scores import Score
-from edgecl.streams.examples import Modality
+from edgecl.kinds import Modality
 from edgecl.training.gate import Gain
 
 FORMAT_VERSION = 1
@@ -54,7 +54,7 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dominated: Whether one class holds most of the test items, so that balanced accuracy is the one to look at.
         floors: What classifiers on frozen features reach on the same items; empty if they were not measured.
         predictions_sha256: Of the predicted classes of the test items.
-        parent: Earlier task whose modules it started from.
+        parent: Earlier task whose modules it started from; of an average or a mixture the newest of its tasks.
         parent_gains: What each candidate for that gained over a fresh start, with the error: percent points of
             accuracy, or percent of the most that the score can be; none where the items say nothing.
         parent_evidence: What decided on the start, where the gains of earlier tasks were pooled with this one's.
@@ -64,7 +64,7 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         size_bytes: Of the task's tensors as they are packed; of a peer, its parameters in the same type.
         shared_bytes: Of what all tasks share on the workstation, after this task.
         peak_bytes: Most memory while it was trained; None where the system does not say.
-        files_sha256: Of each file with tensors in the folder of the task, by its name; empty in older runs.
+        files_sha256: Of the files that hold what was learned and the held-out items, by name; empty in older runs.
     """
 
     name: str

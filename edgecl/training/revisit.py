@@ -84,21 +84,28 @@ class Revisit:
         return wanted.matrix == "full" or (is_last and (wanted.matrix == "last" or wanted.class_incremental))
 
     def _is_lacking(self, after: AfterTask | None, *, is_last: bool) -> bool:
-        """Say whether something was not measured that is asked for now."""
+        """Say whether a finished task of the stream was not measured as is asked for now."""
+        asked = set(self._session.run.names) & set(self._specs)
         is_untold = is_last and self._session.evaluation.class_incremental
-        return after is None or (is_untold and not after.class_incremental)
+        return (
+            after is None
+            or not asked <= set(after.now)
+            or (is_untold and not asked <= set(after.class_incremental))
+        )
 
     def _measure(self, name: str, method: Method, *, is_last: bool) -> None:
+        """Test every task after one, and keep what was measured then by an earlier command."""
         run, is_alone = self._session.run, self._session.config.method.alone
-        records = run.tasks
+        records, before = run.tasks, run.after(name) or AfterTask({}, {}, {})
         now, unchanged, drift, answering = {}, {}, {}, {}
         for place, record in enumerate(records):
             self._session.report.testing(name, place, len(records))
-            tests = self._tests_of(record)
-            if tests is None:
-                continue
             shipped = run.tensors(record.name)
             current = shipped if is_alone else method.current(record.name, shipped)
+            answering[record.name] = shipped if method.ships else current
+            tests = None if record.name in before.now else self._tests_of(record)
+            if tests is None:
+                continue
             predicted = predicted_now = self._predictions(tests, shipped)
             if current is not shipped:
                 predicted_now = self._predictions(tests, current)
@@ -106,12 +113,16 @@ class Revisit:
             if record.predictions_sha256 is not None:
                 unchanged[record.name] = predictions_digest(predicted) == record.predictions_sha256
             drift[record.name] = _relative_change(current, shipped)
-            answering[record.name] = shipped if method.ships else current
         self._session.report.testing(name, len(records), len(records))
-        after = AfterTask(now, unchanged, drift)
+        after = msgspec.structs.replace(
+            before,
+            now=before.now | now,
+            shipped_unchanged=before.shipped_unchanged | unchanged,
+            drift=before.drift | drift,
+        )
         if is_last and self._session.evaluation.class_incremental:
             after = self._agnostic(name, after, answering)
-        if now and self._session.workers.is_first:
+        if after.now and self._session.workers.is_first:
             run.save_after(name, after)
         self._session.workers.wait()
 
@@ -121,23 +132,26 @@ class Revisit:
         Args:
             last: The newest task.
             after: What was measured after it.
-            answering: What each task has now: its pack, or where none ships what the method would use.
+            answering: What every task has now, of this stream or not: its pack, or where none ships what the
+                method would use.
         """
         run, names = self._session.run, tuple(answering)
         tensors = [task.rounded(PACK_DTYPE) for task in answering.values()]
         both, class_alone = {}, {}
         for place, name in enumerate(names):
             self._session.report.testing(f"{last}, task not told", place, len(names))
-            tests = self._tests_of(run.task(name))
+            tests = None if name in after.class_incremental else self._tests_of(run.task(name))
             if tests is None:
-                continue  # gone since it was tested a moment ago, which was said
+                continue  # known already, or not in this stream, or gone, which was said
             tasks, classes = lowest_entropy([self._scores(tests.prepared, each) for each in tensors])
             is_right = classes == tests.targets
             both[name] = 100.0 * float((is_right & (tasks == place)).mean())
             class_alone[name] = 100.0 * float(is_right.mean())
         has_same_classes = len({run.task(name).labels for name in names}) == 1
         return msgspec.structs.replace(
-            after, class_incremental=both, domain_incremental=class_alone if has_same_classes else {}
+            after,
+            class_incremental=after.class_incremental | both,
+            domain_incremental=after.domain_incremental | class_alone if has_same_classes else {},
         )
 
     def _scores(self, prepared: list[NDArray[np.generic]], task: TaskTensors) -> NDArray[np.floating]:

@@ -7,6 +7,7 @@ RUN/tasks/NAME/tensors.safetensors   the eight task tensors, float32
 RUN/tasks/NAME/heldout.safetensors   test items for the parity gate of later exports
 RUN/tasks/NAME/method.safetensors    what later tasks build on, in the folder of the last finished task only
 RUN/tasks/NAME/peer.safetensors      instead of tensors: parameters of a peer that is measured and never shipped
+RUN/tasks/NAME/signature.safetensors mean and variance of its bare features: nearness of tasks, not what was learned
 RUN/tasks/NAME/after.json            accuracy of every task so far, measured after this one
 RUN/tasks/NAME/checkpoint.safetensors   only while the task is being trained
 """
@@ -39,7 +40,7 @@ from edgecl.training.records import (
     refuse_newer,
     require_same,
 )
-from edgecl_runtime.durable import write_durably
+from edgecl_runtime.durable import make_folder_durably, write_durably
 from edgecl_runtime.tensors import TaskTensors
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Run:
         """
         cls.refuse_other(folder, record)
         if not (folder / "run.json").exists():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder_durably(folder)
             write_durably(folder / "run.json", encode_record(record))
         return cls.open(folder)
 

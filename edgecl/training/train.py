@@ -252,15 +252,21 @@ def _not_finished(folder: Path, tasks: Sequence[TaskSpec]) -> list[TaskSpec]:
     """Return what is left to train; a finished task is kept, and where its data are now does not matter.
 
     Raises:
-        RunError: Tasks were finished in another order, or with more items than are asked for.
+        RunError: Tasks were finished in another order, of other classes, with more items than are asked for, or under
+            a name that some file systems do not tell apart from one that is asked for.
     """
     if not (folder / "run.json").exists():
         return list(tasks)
-    finished = {record.name: record for record in Run.open(folder).tasks}
+    run = Run.open(folder)
+    finished = {record.name: record for record in run.tasks}
     kept = [spec for spec in tasks if spec.name in finished]
-    _require_order(folder, [spec.name for spec in kept], list(finished))
+    for spec in tasks:
+        if spec.name not in finished:
+            is_finished(run, spec)
+    _require_order(folder, [spec.name for spec in tasks], list(finished))
     for spec in kept:
         record = finished[spec.name]
+        _require_classes(folder, spec, record)
         _require_items(folder, spec, record)
         if Path(record.data) != spec.data.resolve():
             _log.warning("task %r is finished and kept as trained on %s", spec.name, record.data)
@@ -268,31 +274,47 @@ def _not_finished(folder: Path, tasks: Sequence[TaskSpec]) -> list[TaskSpec]:
 
 
 def _require_order(folder: Path, asked: list[str], finished: list[str]) -> None:
+    """Refuse finished tasks that are not the first ones of the stream: what is missing is learned after them."""
     in_run = [name for name in finished if name in asked]
-    if in_run != asked:
+    if in_run != asked[: len(in_run)]:
         raise RunError.at(
             folder,
             found=f"tasks that were learned in the order {', '.join(in_run)}",
             expected=f"{', '.join(asked)}, as the stream has them now",
-            fix="Choose another folder with --out for another order.",
+            fix="Put new tasks last, or choose another folder with --out for another order.",
+        )
+
+
+def _require_classes(folder: Path, spec: TaskSpec, record: TaskRecord) -> None:
+    if spec.classes is not None and sorted(spec.classes) != sorted(record.labels):
+        raise RunError.at(
+            f"{folder}, task {spec.name!r}",
+            found=f"the classes {', '.join(record.labels)}",
+            expected=f"{', '.join(spec.classes)}, as the stream has them now",
+            fix="Choose another name for the task, or another folder with --out.",
         )
 
 
 def _require_items(folder: Path, spec: TaskSpec, record: TaskRecord) -> None:
     """Refuse a finished task of more items than are asked for; of fewer it may be because there are no more."""
     per_class = spec.train_items_per_class
-    most = spec.train_items if per_class is None else per_class * len(record.labels)
-    if most is not None and record.train_items > most:
-        raise RunError.at(
-            f"{folder}, task {spec.name!r}",
-            found=f"{record.train_items} training items",
-            expected=f"{most} at most, as the stream asks for now",
-            fix="Choose another folder with --out for another number of items.",
-        )
-    if per_class is not None and most is not None and record.train_items < most:
+    to_train_on = spec.train_items if per_class is None else per_class * len(record.labels)
+    parts = {
+        "training": (record.train_items, to_train_on),
+        "test": (record.test_items, spec.test_items),
+    }
+    for part, (number, most) in parts.items():
+        if most is not None and number > most:
+            raise RunError.at(
+                f"{folder}, task {spec.name!r}",
+                found=f"{number} {part} items",
+                expected=f"{most} at most, as the stream asks for now",
+                fix="Choose another folder with --out for another number of items.",
+            )
+    if to_train_on is not None and record.train_items < to_train_on:
         _log.warning(
-            "task %r is finished and kept as trained on %d items, fewer than %d of each class",
+            "task %r is finished and kept as trained on %d items, fewer than the %d that are asked for",
             spec.name,
             record.train_items,
-            per_class,
+            to_train_on,
         )

@@ -71,6 +71,34 @@ def test_a_moved_copy_of_the_data_is_accepted(image_field: Field, tmp_path: Path
     assert call("evaluate", image_field.bundle, "--stream", stream).code == 0
 
 
+def test_data_may_lie_where_the_stream_does_not_say(image_field: Field, tmp_path: Path, call: Call) -> None:
+    stream = make_stream(tmp_path / "s.toml", {"hues": Path("1.npz")})
+    missing = call("evaluate", image_field.bundle, "--stream", stream)
+    called = call("evaluate", image_field.bundle, "--stream", stream, "--data", image_field.folder / "data")
+    assert (missing.code, called.code) == (2, 0)
+
+
+def test_packs_of_few_items_are_measured_with_so_many_of_each_class(
+    image_field: Field, tmp_path: Path, call: Call
+) -> None:
+    words = ("--stream", image_field.stream, "--per-class", 2)
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    backbone = image_field.run.record.config.backbone.source
+    quick = (
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "training.min_steps=0",
+        "--set",
+        "training.heldout_items=4",
+    )
+    assert call("train", *words, "--backbone", backbone, "--out", run, *quick).code == 0
+    assert call("export", run, "--out", bundle).code == 0
+    refused = call("evaluate", bundle, "--stream", image_field.stream)
+    assert (refused.code, call("evaluate", bundle, *words).code) == (2, 0)
+    assert "with its --data and --per-class" in refused.err
+
+
 def test_a_task_without_a_pack_is_refused(image_field: Field, tmp_path: Path, call: Call) -> None:
     stream = make_stream(tmp_path / "s.toml", {"moss": make_data(tmp_path, "image")})
     called = call("evaluate", image_field.bundle, "--stream", stream)

@@ -193,6 +193,32 @@ def test_the_command_of_the_stream_says_that_it_does_not_test_a_task_that_was_ad
     )
 
 
+def test_tasks_of_an_earlier_stream_answer_where_nobody_says_the_task(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    config = changed(config, evaluation={"class_incremental": True, "matrix": "last"})
+    one, both = [make_spec(data, name="one")], [make_spec(data, name=name) for name in ("one", "two")]
+    train_stream(config, one, tmp_path / "parts", report=Recorder())
+    parts = train_stream(config, both[1:], tmp_path / "parts", report=Recorder())
+    at_once = train_stream(config, both, tmp_path / "at-once", report=Recorder())
+    alone = after(parts, "two").class_incremental
+    assert alone == {"two": after(at_once, "two").class_incremental["two"]}
+    named = train_stream(config, both, tmp_path / "parts", report=Recorder())
+    assert after(named, "two") == after(at_once, "two")
+
+
+def test_what_was_tested_stays_when_its_data_are_gone(tmp_path: Path, config: RunConfig, data: Path) -> None:
+    copy = tmp_path / "copy.npz"
+    copy.write_bytes(data.read_bytes())
+    places = {"one": copy, "two": data}
+    tested = after(train(config, tmp_path / "run", places), "two")
+    copy.unlink()
+    untold = changed(config, evaluation={"matrix": "full", "class_incremental": True})
+    specs = [make_spec(path, name=name) for name, path in places.items()]
+    again = after(train_stream(untold, specs, tmp_path / "run", report=Recorder()), "two")
+    assert (again.now, set(again.class_incremental)) == (tested.now, {"two"})
+
+
 def test_where_no_data_are_left_nothing_is_written(tmp_path: Path, config: RunConfig, data: Path) -> None:
     with pytest.raises(PowerCutError):
         train(config, tmp_path / "run", tasks(data, 1), report=StopAfter("one"))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -145,6 +144,15 @@ def test_the_order_of_the_stream_does_not_matter_to_a_task_that_learns_for_itsel
     )
 
 
+def test_a_task_that_is_trained_alone_is_the_same_after_another_as_first(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    alone = changed(config, method={"name": "adaprefix++", "alone": True})
+    after = train(alone, tmp_path / "after", data, "first", "second")
+    only = train(alone, tmp_path / "only", data, "second")
+    assert stored(after, "second") == stored(only, "second")
+
+
 def test_a_task_starts_from_the_one_before_where_that_is_asked(
     tmp_path: Path, config: RunConfig, data: Path
 ) -> None:
@@ -159,41 +167,6 @@ def test_a_finished_stream_is_not_trained_again(tmp_path: Path, config: RunConfi
     train_stream(config, [make_spec(data)], tmp_path / "run", report=report)
     assert (report.epochs, report.checked) == ([], [])
     assert digests(tmp_path / "run") == before
-
-
-def test_a_finished_task_whose_data_moved_is_kept_with_a_warning(
-    tmp_path: Path, config: RunConfig, data: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    train(config, tmp_path / "run", data)
-    with caplog.at_level(logging.WARNING):
-        train(config, tmp_path / "run", tmp_path / "elsewhere.npz")
-    assert f"task 'shade' is finished and kept as trained on {data}" in caplog.text
-
-
-def test_a_run_is_not_continued_in_another_order(tmp_path: Path, config: RunConfig, data: Path) -> None:
-    train(config, tmp_path / "run", data, "first", "second")
-    with pytest.raises(RunError, match="learned in the order first, second, expected second, first, as the"):
-        train(config, tmp_path / "run", data, "second", "first", "third")
-
-
-@pytest.mark.parametrize("fewer", [{"train_items": 4}, {"train_items_per_class": 2}])
-def test_a_run_is_not_continued_with_fewer_items(
-    tmp_path: Path, config: RunConfig, data: Path, fewer: dict[str, int]
-) -> None:
-    train(config, tmp_path / "run", data, "first")
-    tasks = [msgspec.structs.replace(make_spec(data, name=name), **fewer) for name in ("first", "second")]
-    with pytest.raises(RunError, match="task 'first': found .* training items, expected [46] at most"):
-        train_stream(config, tasks, tmp_path / "run", report=Recorder())
-
-
-def test_a_finished_task_of_fewer_items_per_class_is_kept_with_a_warning(
-    tmp_path: Path, config: RunConfig, data: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    for count in (2, 3):
-        tasks = [msgspec.structs.replace(make_spec(data, name="first"), train_items_per_class=count)]
-        train_stream(config, tasks, tmp_path / "run", report=Recorder())
-    assert "task 'first' is finished and kept as trained on" in caplog.text
-    assert "fewer than 3 of each class" in caplog.text
 
 
 def test_a_longer_stream_trains_what_is_missing(tmp_path: Path, config: RunConfig, data: Path) -> None:
