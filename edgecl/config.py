@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from edgecl.arms import read_arm
-from edgecl.backbones.families import Modality, Pooling
 from edgecl.errors import ConfigError
+from edgecl.kinds import AttentionVariant, Modality, Pooling
 from edgecl.settings import build_settings, read_toml
 from edgecl.settings import known_keys as setting_keys
 
@@ -29,6 +29,9 @@ LEAST_GAIN = 3.0
 
 PREFIX_LENGTH: dict[Modality, int] = {"image": 10, "text": 4}
 WEIGHT_DECAY: dict[Modality, float] = {"image": 0.0, "text": 3.0}
+
+MEASURED_ONLY = frozenset({"lora", "shared"})
+"""Methods whose tasks become no packs, as each of them says by `ships`; known here without loading any of them."""
 
 PAGE = "docs/training.md"
 """Lists all keys."""
@@ -75,7 +78,7 @@ class MethodConfig(Struct, frozen=True, forbid_unknown_fields=True):
     rank: NotNegative = 16
     prefix_length: NotNegative | None = None
     prefix_hidden: NotNegative = 0
-    attention: Literal["concat", "additive"] = "concat"
+    attention: AttentionVariant = "concat"
     first_prefix: FirstPrefix | None = None
     jointly: bool = False
     alone: bool = False

@@ -8,12 +8,13 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from edgecl.backbones.huggingface import Backbone, load_backbone
+from edgecl.kinds import Modality
 from edgecl.streams import TaskSpec
 from edgecl.training.run import Run
 from edgecl.training.train import add_tasks, train_stream
@@ -26,8 +27,6 @@ from tests.edgecl.factories import Recorder, make_config, make_folder, make_imag
 if TYPE_CHECKING:
     from edgecl_export.parity import Parity
     from edgecl_runtime import Dimensions
-
-Modality = Literal["image", "text"]
 
 ADDED = "scratches"
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
 
 from torch import nn
 
 from edgecl.errors import BackboneError
-
-Modality = Literal["image", "text"]
-Pooling = Literal["cls", "mean"]
+from edgecl.kinds import Modality, Pooling
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ from transformers.utils import logging as transformers_logging
 
 from edgecl.backbones import contained as _contained  # noqa: F401  # before the modules that it guards
 from edgecl.backbones import embedded
-from edgecl.backbones.families import Family, Pooling, family_of
+from edgecl.backbones.families import Family, family_of
 from edgecl.backbones.injection import InjectedBackbone
 from edgecl.backbones.preprocessing import first_line, image_preprocessing, text_pooling, text_preprocessing
 from edgecl.backbones.spec import BackboneSpec, fingerprint
 from edgecl.errors import BackboneError, NetworkError
+from edgecl.kinds import Pooling
 from edgecl_runtime.manifest import Dimensions
 from edgecl_runtime.preprocess import ImagePreprocessing, Preprocessing, Preprocessor, build_preprocessor
 

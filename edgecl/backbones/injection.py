@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from edgecl.backbones.families import Family, Pooling, submodule
+from edgecl.backbones.families import Family, submodule
+from edgecl.kinds import AttentionVariant, Pooling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 TaskInputs = Mapping[str, Tensor]
 
 ATTENTION_NAME = "edgecl"
-
-
-AttentionVariant = Literal["concat", "additive"]
 
 
 class _Active:

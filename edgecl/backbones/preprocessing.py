@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedConfig
 from transformers.utils import cached_file
 
-from edgecl.backbones.families import Pooling
 from edgecl.errors import BackboneError, NetworkError
+from edgecl.kinds import Pooling
 from edgecl_runtime.errors import FieldError
 from edgecl_runtime.preprocess import ImagePreprocessing, TextPreprocessing
 

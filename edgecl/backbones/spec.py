@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from edgecl.backbones.families import Modality, Pooling
+    from edgecl.kinds import Modality, Pooling
 
 
 @dataclass(frozen=True, slots=True)

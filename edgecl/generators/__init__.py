@@ -1,6 +1,5 @@
 """Hypernetworks that generate prefixes or adapters of every task from an embedding of the task."""
 
-from edgecl.generators.base import Generator
 from edgecl.generators.drift import DriftForm, choose_tasks, drift
 from edgecl.generators.growing import GrowingGenerator
 from edgecl.generators.guidance import (
@@ -24,6 +23,7 @@ from edgecl.generators.layout import (
     rows_from_prefix,
 )
 from edgecl.generators.lookahead import adam_step, ahead
+from edgecl.generators.network import Network
 from edgecl.generators.recurrent import RecurrentConfig, RecurrentGenerator
 from edgecl.generators.rowwise import RowwiseConfig, RowwiseGenerator
 
@@ -31,11 +31,11 @@ __all__ = [
     "AdapterTensors",
     "BoundedRows",
     "DriftForm",
-    "Generator",
     "GrowingGenerator",
     "IntervalConfig",
     "IntervalGenerator",
     "Layout",
+    "Network",
     "RecurrentConfig",
     "RecurrentGenerator",
     "RowPlan",

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from edgecl.errors import BackboneError, ConfigError
+from edgecl.kinds import AttentionVariant
 from edgecl_runtime.manifest import Dimensions
 
 Layout = Literal["canonical", "flat"]
@@ -47,9 +48,7 @@ class AdapterTensors(NamedTuple):
     up_bias: Tensor
 
 
-def prefix_plan(
-    dimensions: Dimensions, *, length: int, attention: Literal["concat", "additive"] = "concat"
-) -> RowPlan:
+def prefix_plan(dimensions: Dimensions, *, length: int, attention: AttentionVariant = "concat") -> RowPlan:
     """Return the plan of prefixes: 2P rows that start as free prefixes do.
 
     For `concat` attention all of them are small; for `additive` attention keys start from deviation 1 and values at

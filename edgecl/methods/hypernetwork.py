@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from torch.optim import AdamW
 
     from edgecl.config import GeneratorConfig
+    from edgecl.generators import Network
     from edgecl.methods.base import EarlierTasks, NewTask
-    from edgecl.methods.networks import Network
     from edgecl.methods.rows import RowTarget
 
 

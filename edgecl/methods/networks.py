@@ -10,6 +10,7 @@ from edgecl.generators import (
     GrowingGenerator,
     IntervalConfig,
     IntervalGenerator,
+    Network,
     RecurrentConfig,
     RecurrentGenerator,
     RowPlan,
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from edgecl.config import GeneratorConfig
     from edgecl_runtime.manifest import Dimensions
-
-Network = RowwiseGenerator | RecurrentGenerator | GrowingGenerator | IntervalGenerator
 
 GUIDED = "generator.architecture=rowwise with generator.task_embedding=vector"
 """The network that every mode of guidance can guide."""

@@ -20,7 +20,7 @@ from edgecl.generators.layout import AdapterTensors, Layout
 from edgecl.modules import adapter_inputs, prefix_inputs
 
 if TYPE_CHECKING:
-    from edgecl.backbones.injection import AttentionVariant
+    from edgecl.kinds import AttentionVariant
     from edgecl_runtime.manifest import Dimensions
     from edgecl_runtime.tensors import TaskTensors
 

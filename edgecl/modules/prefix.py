@@ -7,7 +7,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from edgecl.backbones.injection import AttentionVariant
+from edgecl.kinds import AttentionVariant
 from edgecl_runtime.manifest import Dimensions
 from edgecl_runtime.tensors import TaskTensors
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edgecl.config import RunConfig
+from edgecl.config import MEASURED_ONLY, RunConfig
 from edgecl.errors import RunError
 from edgecl.evaluation.matrix import Flags, Matrix, StreamMatrix, drift_of, matrix_of
-from edgecl.methods import METHODS
 from edgecl.report.distances import distances_of
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def read_measured(run: Run) -> MeasuredRun:
 
 def is_shipped(config: RunConfig) -> bool:
     """Say whether packs can be made of what a method learns; a peer is only measured."""
-    return bool(getattr(METHODS.get(config.method.name), "ships", True))
+    return config.method.name not in MEASURED_ONLY
 
 
 def what_was_learned(config: RunConfig) -> RunConfig:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from edgecl.streams.checking import PreparedTask, Progress, check_items
 from edgecl.streams.dataset import Split, TaskData, load_task
-from edgecl.streams.examples import Image, Item, Modality
+from edgecl.streams.examples import Image, Item
 from edgecl.streams.stream import StreamSpec, TaskSpec, parse_task_option, read_stream
 
 __all__ = [
     "Image",
     "Item",
-    "Modality",
     "PreparedTask",
     "Progress",
     "Split",

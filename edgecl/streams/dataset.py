@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from edgecl.errors import DataError
+from edgecl.kinds import Modality
 from edgecl.streams.arrays import read_arrays
-from edgecl.streams.examples import Examples, Item, Modality, Source, some_of, unreadable
+from edgecl.streams.examples import Examples, Item, Source, some_of, unreadable
 from edgecl.streams.folders import read_folders
 from edgecl.streams.splits import (
     balanced_subset,

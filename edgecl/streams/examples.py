@@ -6,15 +6,14 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from edgecl.errors import DataError
+from edgecl.kinds import Modality
 
 Image = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 Item = Path | str | Image
-Modality = Literal["image", "text"]
 
 NAMED_IN_MESSAGES = 5
 

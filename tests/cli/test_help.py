@@ -139,13 +139,22 @@ def test_help_takes_less_than_half_a_second() -> None:
     assert min(took) < 0.5
 
 
+def modules_of(*arguments: str) -> set[str]:
+    """Return the modules that a call of the program has loaded when it ends."""
+    command = [sys.executable, "-c", MODULES_OF, *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["train", "--help"], ["train", "--list-methods"], ["demo", "--help"], ["export"]],
 )
 def test_help_and_wrong_usage_load_nothing_heavy(arguments: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", MODULES_OF, *arguments], check=False, capture_output=True, text=True
-    )
-    loaded = set(json.loads(done.stderr.splitlines()[-1]))
-    assert not HEAVY & loaded
+    assert not HEAVY & modules_of(*arguments)
+
+
+def test_a_wrong_setting_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
+    loaded = modules_of("train", "--set", "nonsense.key=1", "--task", "a=b", "--out", str(tmp_path / "run"))
+    assert "edgecl.config" in loaded
+    assert not (HEAVY - {"numpy"}) & loaded

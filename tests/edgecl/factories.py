@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
-from edgecl.backbones.families import FAMILIES, Pooling
+from edgecl.backbones.families import FAMILIES
 from edgecl.backbones.injection import InjectedBackbone
 from edgecl.config import BackboneConfig, EvaluationConfig, MethodConfig, RunConfig, TrainingConfig
+from edgecl.kinds import Pooling
 from edgecl.methods import Method, NewTask, TaskLearner
 from edgecl.modules import FeatureScale
 from edgecl.streams import TaskSpec

@@ -5,7 +5,6 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from edgecl.backbones.families import Pooling
 from edgecl.backbones.injection import (
     InjectedBackbone,
     PrefixAttention,
@@ -13,6 +12,7 @@ from edgecl.backbones.injection import (
     fused_prefix_attention,
     prefix_attention,
 )
+from edgecl.kinds import Pooling
 from tests.edgecl.backbones.numpy_encoders import bert_features, vit_features
 from tests.edgecl.factories import (
     FAMILY_NAMES,

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from edgecl.generators import (
-    Generator,
     GrowingGenerator,
     IntervalConfig,
     IntervalGenerator,
+    Network,
     RecurrentConfig,
     RecurrentGenerator,
     RowPlan,
@@ -87,7 +87,7 @@ def make_interval(
     return IntervalGenerator(dimensions, plan, config or IntervalConfig(), generator=seeded(seed))
 
 
-def make_embeddings(network: Generator, *, tasks: int, seed: int = 1) -> Tensor:
+def make_embeddings(network: Network, *, tasks: int, seed: int = 1) -> Tensor:
     """Return the embeddings [T, *E] of new tasks."""
     generator = seeded(seed)
     return torch.stack([network.new_embedding(generator) for _ in range(tasks)])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecl.config import MethodConfig, RunConfig
+from edgecl.config import MEASURED_ONLY, MethodConfig, RunConfig
 from edgecl.errors import ConfigError
 from edgecl.methods import METHODS, build_method
 from tests.edgecl.factories import DIMENSIONS, changed, make_settings
@@ -19,7 +19,11 @@ def test_a_known_method_is_built(name: str) -> None:
     assert type(build_method(make_settings(name), DIMENSIONS)) is METHODS[name]
 
 
-@pytest.mark.parametrize("name", ["lora", "shared"])
+def test_what_is_measured_only_is_known_without_the_methods() -> None:
+    assert {name for name, method in METHODS.items() if not method.ships} == MEASURED_ONLY
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED_ONLY))
 def test_a_method_whose_modules_belong_to_no_task_cannot_start_from_one(name: str) -> None:
     settings = changed(make_settings(name), transfer={"start": "gated"})
     with pytest.raises(ConfigError, match="transfer.start: found 'gated', expected 'identity'"):

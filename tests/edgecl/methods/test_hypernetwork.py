@@ -135,6 +135,16 @@ def test_without_looking_ahead_a_network_that_has_not_moved_has_no_penalty_and_n
     assert_close(hypernetwork.network.get_parameter("weight").grad, torch.zeros(16, 8), rtol=0.0, atol=0.0)
 
 
+@pytest.mark.parametrize("lookahead", [True, False])
+def test_where_the_next_step_leads_is_penalised_only_where_that_is_asked(*, lookahead: bool) -> None:
+    known, new = torch.randn(2, 8, generator=torch.Generator().manual_seed(2))
+    hypernetwork = make_linear(known, lookahead=lookahead)
+    optimizer = make_optimizer(hypernetwork, new)
+    found = hypernetwork.penalty(optimizer, np.random.default_rng(0))
+    assert found is not None
+    assert (float(found.detach()) > 0.0) == lookahead
+
+
 @pytest.mark.parametrize(("targets", "sees"), [("stored", True), ("regenerated", False)])
 def test_regenerated_targets_move_with_the_layer_embedding_and_stored_ones_do_not(
     targets: str, *, sees: bool

@@ -16,6 +16,7 @@ from edgecl.generators import (
     GrowingGenerator,
     IntervalConfig,
     IntervalGenerator,
+    Network,
     RecurrentConfig,
     RecurrentGenerator,
     prefix_plan,
@@ -23,7 +24,7 @@ from edgecl.generators import (
 from edgecl.methods import build_method
 from edgecl.methods.adaprefix import AdaPrefix
 from edgecl.methods.adaprefix_pp import AdaPrefixPP
-from edgecl.methods.networks import Network, build_network
+from edgecl.methods.networks import build_network
 from edgecl.modules import PrefixNet
 from edgecl.training.run import Run
 from edgecl.training.train import add_tasks, train_stream

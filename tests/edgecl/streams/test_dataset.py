@@ -77,6 +77,17 @@ def test_another_seed_selects_other_items(tmp_path: Path) -> None:
     assert first.fingerprint == again.fingerprint != other.fingerprint
 
 
+@pytest.mark.parametrize(
+    ("key", "part"), [("train_items", "train"), ("train_items_per_class", "train"), ("test_items", "test")]
+)
+def test_another_seed_draws_other_items_of_a_part_that_was_given(tmp_path: Path, key: str, part: str) -> None:
+    for name in ("train", "test"):
+        make_jsonl(tmp_path / f"{name}.jsonl", make_rows({"a": 30, "b": 30}))
+    spec = make_spec(tmp_path, **{key: 10})
+    first, again, other = (getattr(load_task(spec, seed=seed), part).items for seed in (0, 0, 1))
+    assert first == again != other
+
+
 def test_the_order_of_the_file_system_does_not_matter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
