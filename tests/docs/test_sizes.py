@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 from edgecl.config import PREFIX_LENGTH, RunConfig
 from tests.docs.figures import over, page, result, with_error
 
@@ -75,9 +79,11 @@ def test_the_page_says_where_the_curve_bends_over_both_rates() -> None:
     assert f"stay {-max(alone):.1f} to {-min(alone):.1f} below the default" in text
 
 
-def size(rank: int, prefix_length: int, kind: str = "float16") -> tuple[float, float]:
+def size(
+    rank: int, prefix_length: int, kind: str = "float16", *, of: Mapping[str, Any] = CAPACITY
+) -> tuple[float, float]:
     """Return kilobytes and accuracy of a size."""
-    for found in CAPACITY["curve"]:
+    for found in of["curve"]:
         if (found["rank"], found["prefix_length"]) == (rank, prefix_length):
             return found[kind]["bytes_per_task"] / 1e3, found[kind]["score"]["mean"]
     raise KeyError((rank, prefix_length))
@@ -111,7 +117,35 @@ def test_what_int8_costs_and_saves_is_said() -> None:
     text = page("docs/results.md")
     said = f"saves {100 * min(saved):.0f} to {100 * max(saved):.0f} % of the bytes."
     assert f"**Int8 costs {max(costs):.2f} points at most**, where seeds differ by two, and {said}" in text
-    assert f"packs in int8 lose {max(costs):.2f} points at most" in page("README.md")
+
+
+def test_int8_predicts_the_same_on_whole_streams() -> None:
+    streams = [found["summary"] for found in result("rounding").values()]
+    differ, items = (sum(found[key] for found in streams) for key in ("labels_differ", "items"))
+    assert f"Of {items:,} labels {differ} differ." in page("docs/results.md")
+    assert f"predict the same: {differ} labels of {items:,} differ, over three streams" in page("README.md")
+    for found in streams:
+        points, error = found["cost"]["points"], found["cost"]["standard_error"]
+        assert abs(points) <= error
+        assert found["int8"]["bytes_per_task"] < 0.56 * found["float16"]["bytes_per_task"]
+
+
+def test_the_default_of_texts_is_where_their_curve_bends() -> None:
+    default = RunConfig().method.rank, PREFIX_LENGTH["text"]
+    assert default == (16, 4)
+    of_texts = partial(size, of=result("capacity-text"))
+    bought = [
+        points_per_100_kb(of_texts(*one), of_texts(*other))
+        for one, other in (((8, 4), default), (default, (32, 4)), ((16, 0), default), (default, (16, 10)))
+    ]
+    said = (
+        "from rank 8 to 16 100 kB more buy {:.1f} points and from 16 to 32 {:.1f}; "
+        "from no prefixes to four {:.1f}, and from four to ten {:.1f}."
+    )
+    assert said.format(*bought) in page("docs/results.md")
+    (small, reached), (large, best) = of_texts(4, 4), of_texts(*default)
+    assert best - reached < 1.0
+    assert f"**for texts {small:.0f} kB do nearly as well as {large:.0f}**" in page("docs/results.md")
 
 
 def test_every_size_is_better_at_the_faster_rate_on_these_tasks() -> None:
