@@ -210,6 +210,21 @@ def test_a_drift_weight_of_ten_is_the_best_for_generated_prefixes_alone() -> Non
     assert max(kept) == kept[1] > between["summary"]["mean_best_floor"] > max(kept[0], *kept[2:])
 
 
+def test_the_published_recipe_ends_below_the_floor_with_as_many_steps_as_the_page_says() -> None:
+    of = result("drift-vision")
+    found = of["summary"]["arms"]["adaprefix++-published"]
+    (run,) = of["runs"]["adaprefix++-published"]
+    assert {row["steps"] for row in run["tasks"]} == {60}
+    text = " ".join((DOCS / "results.md").read_text(encoding="utf-8").split())
+    assert (
+        f"Tasks end {-found['gain_over_best_floor']['mean']:.1f} points below the floor, with more than"
+        in text
+    )
+    assert found["bytes_per_task"] > 2 * ARMS["adaprefix++"]["bytes_per_task"]
+    lost = found["score"]["mean"] - found["at_the_end"]["mean"]
+    assert f"after the last one is {lost:.1f} lower, {found['largest_change']:.1f} on one task." in text
+
+
 def test_the_drift_loss_keeps_generated_prefixes_alone_from_learning() -> None:
     assert gain("prefix++") < 0
     assert gain("prefix++-no-drift") - gain("prefix++") >= 8
