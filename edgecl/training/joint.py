@@ -1,4 +1,4 @@
-"""Learn all tasks of a stream at once: the ceiling of what learning them one after another can reach."""
+"""Learn all tasks of a stream at once: what learning them one after another is held against."""
 
 from __future__ import annotations
 

@@ -140,9 +140,9 @@ class Revisit:
         both, class_alone = {}, {}
         for place, name in enumerate(names):
             self._session.report.testing(f"{last}, task not told", place, len(names))
-            tests = None if name in after.class_incremental else self._tests_of(run.task(name))
+            tests = self._tests_of(run.task(name))
             if tests is None:
-                continue  # known already, or not in this stream, or gone, which was said
+                continue  # not in this stream, or gone, which was said
             tasks, classes = lowest_entropy([self._scores(tests.prepared, each) for each in tensors])
             is_right = classes == tests.targets
             both[name] = 100.0 * float((is_right & (tasks == place)).mean())

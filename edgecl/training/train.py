@@ -14,6 +14,7 @@ from edgecl.backbones.huggingface import Backbone, load_backbone
 from edgecl.config import BackboneConfig, MethodConfig, RunConfig, filled_in, resolve
 from edgecl.errors import ConfigError, RunError
 from edgecl.methods import Method, build_method
+from edgecl.streams.examples import normal_label
 from edgecl.training.joint import train_jointly
 from edgecl.training.loop import choose_device, device_here
 from edgecl.training.one_task import train_one
@@ -286,7 +287,7 @@ def _require_order(folder: Path, asked: list[str], finished: list[str]) -> None:
 
 
 def _require_classes(folder: Path, spec: TaskSpec, record: TaskRecord) -> None:
-    if spec.classes is not None and sorted(spec.classes) != sorted(record.labels):
+    if spec.classes is not None and sorted(map(normal_label, spec.classes)) != sorted(record.labels):
         raise RunError.at(
             f"{folder}, task {spec.name!r}",
             found=f"the classes {', '.join(record.labels)}",

@@ -90,9 +90,9 @@ def test_transfer_is_what_was_aimed_for_and_harms_nowhere_by_more_than_its_error
     assert found["points"] > 2 * error
     images, texts = cells("the same, elsewhere not below -0.3")
     unlike, others, intents = ("arms-vision", "arms-text", "transfer-clinc-5")
-    assert images == transferred(unlike, sign="")
+    assert images == f"{transferred(unlike, sign='')}, {transferred('transfer-pacs-10', sign='')}"
     assert texts == f"{transferred(others, sign='')}, {transferred(intents, sign='')}"
-    for name in (unlike, others, intents):
+    for name in (unlike, "transfer-pacs-10", others, intents):
         elsewhere = transfer(name)
         assert elsewhere["points"] >= -0.3 - max(
             elsewhere["standard_error"], elsewhere["standard_error_over_seeds"]
@@ -108,5 +108,5 @@ def test_a_step_costs_what_was_aimed_for() -> None:
     }
     for cell, name in zip(cells(start), ("steps-cpu", "steps-cpu-text"), strict=True):
         ratios = result(name)["ratios"]
-        assert cell == " / ".join(f"{ratios[pair]['median']:.2f}" for pair in aims)
+        assert cell.startswith(" / ".join(f"{ratios[pair]['median']:.2f}" for pair in aims))
         assert all(ratios[pair]["median"] <= aim for pair, aim in aims.items())

@@ -85,9 +85,11 @@ def test_what_is_seen_of_one_task_has_the_error_that_is_said() -> None:
 def test_the_page_says_that_the_gate_is_no_better_than_lots_on_unlike_tasks() -> None:
     text, fresh = page("docs/transfer.md"), "adaprefix"
     of = {
-        (name, arm): (sum(started(name, arm)), said(later(name, arm, fresh)))
+        (name, LOTS): (sum(started(name, LOTS)), said(later(name, LOTS, fresh)))
         for name in ("arms-vision", "arms-text")
-        for arm in (REAL, LOTS)
+    } | {
+        (name, REAL): (sum(started(name, REAL)), transferred(name, sign=""))
+        for name in ("arms-vision", "arms-text")
     }
     tasks = [len(started(name, REAL)) for name in ("arms-vision", "arms-text")]
     images, by_lot = of["arms-vision", REAL], of["arms-vision", LOTS]

@@ -13,6 +13,7 @@ from edgecl.errors import RunError
 from edgecl.training.run import Run
 from edgecl.training.train import train_stream
 from tests.edgecl.factories import Recorder, make_config, make_image_data, make_image_folder, make_spec
+from tests.edgecl.streams.factories import make_folders
 
 
 @pytest.fixture
@@ -81,6 +82,15 @@ def test_a_finished_task_of_other_classes_is_not_taken_for_the_one_that_is_asked
     others = msgspec.structs.replace(make_spec(data, name="first"), classes=(labels[0], "another"))
     with pytest.raises(RunError, match=f"classes {', '.join(labels)}, expected {labels[0]}, another"):
         train_stream(config, [others], tmp_path / "run", report=Recorder())
+
+
+def test_classes_are_the_same_however_their_accents_are_spelled(tmp_path: Path, config: RunConfig) -> None:
+    folders, composed, decomposed = tmp_path / "leaves", "M\u00fcll", "Mu\u0308ll"
+    make_folders(folders, dict.fromkeys((decomposed, "b"), 6))
+    spec = msgspec.structs.replace(make_spec(folders, name="first"), classes=(decomposed, "b"))
+    train_stream(config, [spec], tmp_path / "run", report=Recorder())
+    again = train_stream(config, [spec], tmp_path / "run", report=Recorder())
+    assert set(again.task("first").labels) == {composed, "b"}
 
 
 def test_a_name_that_differs_in_case_alone_fails_before_anything_is_trained(
