@@ -98,6 +98,11 @@ def test_the_page_says_that_the_gate_is_no_better_than_lots_on_unlike_tasks() ->
     assert of["arms-text", REAL] == (0, "0.0 ± 0.0")
     number, gained = of["arms-text", LOTS]
     assert f"it lets none start; lots let {number} start and gain {gained}, which the gate misses" in text
+    rows = [run["tasks"] for run in result("arms-text")["runs"][REAL]]
+    seen = [gain["points"] for run in rows for row in run for gain in row["parent_gains"].values()]
+    pooled = max(row["parent_evidence"]["points"] for run in rows for row in run[2:])
+    assert f"anything from {min(seen):.0f} to +{max(seen):.0f} points" in text
+    assert f"show together is {pooled:.1f} points at most from the third task on" in text
     assert not any(any(started(name, PERMUTED)) for name in ("arms-vision", "arms-text"))
     points, error = with_error(later("arms-vision", REAL, LOTS))
     assert abs(points) < error
