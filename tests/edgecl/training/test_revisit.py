@@ -207,6 +207,16 @@ def test_tasks_of_an_earlier_stream_answer_where_nobody_says_the_task(
     assert after(named, "two") == after(at_once, "two")
 
 
+def test_a_command_that_names_all_tasks_tests_those_that_an_earlier_one_left_out(
+    tmp_path: Path, config: RunConfig, data: Path
+) -> None:
+    train(config, tmp_path / "run", {"one": data}, matrix="last")
+    parts = train(config, tmp_path / "run", {"two": data}, matrix="last")
+    assert set(after(parts, "two").now) == {"two"}
+    named = train(config, tmp_path / "run", {"one": data, "two": data}, matrix="last")
+    assert set(after(named, "two").now) == {"one", "two"}
+
+
 def test_what_was_tested_stays_when_its_data_are_gone(tmp_path: Path, config: RunConfig, data: Path) -> None:
     copy = tmp_path / "copy.npz"
     copy.write_bytes(data.read_bytes())
