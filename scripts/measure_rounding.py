@@ -82,7 +82,7 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> Row:
     }
 
 
-def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -96,7 +96,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--data", type=Path, required=True)
     add("--runs", type=Path, required=True)
     add("--out", type=Path, required=True)
-    return parser.parse_args(words)
+    return parser.parse_args()
 
 
 def main() -> int:

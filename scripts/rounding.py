@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from edgecl.evaluation.scores import Score
-from edgecl.streams import TaskSpec, check_items, load_task
+from edgecl.streams import TaskSpec
 from edgecl.training.features import predictions
+from edgecl.training.ready import prepare
 from edgecl.training.run import Run
 from edgecl.training.train import load_run_backbone
 from edgecl_runtime.pack_layout import packed
@@ -30,16 +31,16 @@ def rounded_rows(run: Run, specs: Sequence[TaskSpec]) -> Iterator[dict[str, Any]
     """Yield of each task its test items, score in percent and bytes in each type, and how many labels differ."""
     backbone = load_run_backbone(run)
     for spec in specs:
-        data = load_task(spec, seed=run.record.config.seed)
-        prepared = check_items(data, backbone.preprocessor).test
-        row: dict[str, Any] = {"task": spec.name, "items": len(data.test.targets)}
+        ready = prepare(spec, backbone, seed=run.record.config.seed, on_items=lambda *_: None)
+        targets = ready.data.test.targets
+        row: dict[str, Any] = {"task": spec.name, "items": len(targets)}
         labels = []
         for kind, dtype in KINDS.items():
             tensors, size_bytes = stored(run.tensors(spec.name), dtype)
             predicted = predictions(
-                backbone.module, prepared, preprocessor=backbone.preprocessor, task=tensors
+                backbone.module, ready.prepared.test, preprocessor=backbone.preprocessor, task=tensors
             )
-            score = Score.of(predicted, data.test.targets)
+            score = Score.of(predicted, targets)
             row[kind] = {
                 "score": score.to_look_at(dominated=run.task(spec.name).is_balanced),
                 "bytes": size_bytes,

@@ -165,12 +165,17 @@ def is_finished(run: Run, spec: TaskSpec) -> bool:
     if record is None:
         return False
     if (record.name, Path(record.data)) != (spec.name, spec.data.resolve()):
-        raise RunError(
-            f"{run.folder}: task {record.name!r} is finished already, on {record.data}. "
-            "Choose another name to train it again"
-        )
+        raise _taken(run.folder, record)
     _log.warning("task %r is finished and kept", spec.name)
     return True
+
+
+def _taken(folder: Path, record: TaskRecord) -> RunError:
+    """Return the error that a finished task has the name of another one that is asked for."""
+    return RunError(
+        f"{folder}: task {record.name!r} is finished already, on {record.data}. "
+        "Choose another name to train it again"
+    )
 
 
 @contextmanager
@@ -258,12 +263,12 @@ def _not_finished(folder: Path, tasks: Sequence[TaskSpec]) -> list[TaskSpec]:
     """
     if not (folder / "run.json").exists():
         return list(tasks)
-    run = Run.open(folder)
-    finished = {record.name: record for record in run.tasks}
+    finished = {record.name: record for record in Run.open(folder).tasks}
+    known = {record.name.lower(): record for record in finished.values()}
     kept = [spec for spec in tasks if spec.name in finished]
     for spec in tasks:
-        if spec.name not in finished:
-            is_finished(run, spec)
+        if spec.name not in finished and spec.name.lower() in known:
+            raise _taken(folder, known[spec.name.lower()])
     _require_order(folder, [spec.name for spec in tasks], list(finished))
     for spec in kept:
         record = finished[spec.name]

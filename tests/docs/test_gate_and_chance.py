@@ -104,5 +104,10 @@ def test_the_page_says_that_the_gate_is_no_better_than_lots_on_unlike_tasks() ->
     assert f"anything from {min(seen):.0f} to +{max(seen):.0f} points" in text
     assert f"show together is {pooled:.1f} points at most from the third task on" in text
     assert not any(any(started(name, PERMUTED)) for name in ("arms-vision", "arms-text"))
+    besides = [
+        row["task"] for run in result("arms-text")["runs"][PERMUTED] for row in run["tasks"] if row["parent"]
+    ]
+    assert besides == ["travel"]
+    assert "(of the domains of CLINC150, which do not count there, one does)" in text
     points, error = with_error(later("arms-vision", REAL, LOTS))
     assert abs(points) < error
